@@ -1,0 +1,2 @@
+//! The `relman-host` command.
+fn main() {}

@@ -1,0 +1,206 @@
+//! A deployment: one attempt to make an environment run a release. Where it is, how it ended and what was thought
+//! of it later are three facts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::Actor;
+use super::id::{DeploymentNumber, Digest, HostName, Token};
+use super::release::ReleaseRef;
+use super::time::Timestamp;
+use super::version::Version;
+
+/// Why a deployment exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Another release.
+    Deploy,
+    /// Back to an earlier one.
+    Rollback,
+    /// The release that serves, again: its configuration or its hosts moved.
+    Redeploy,
+}
+
+/// Where an attempt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Recorded, not planned yet.
+    Pending,
+    /// Hosts are configured, images pulled, the new slot probed. No traffic.
+    Preparing,
+    /// Traffic moves.
+    RollingOut,
+    /// All traffic is on the new release, which is watched.
+    Baking,
+    /// Beyond the pivot: hosts confirm and retire the old slot.
+    Finishing,
+    /// On the way back to the return point.
+    RollingBack,
+    /// There is an outcome.
+    Ended,
+}
+
+/// How an attempt ended; written once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every host serves the release and confirmed it.
+    Succeeded,
+    /// It ended before any traffic reached the release.
+    Failed,
+    /// Traffic reached the release, and every host is back at the return point.
+    RolledBack,
+    /// Some host is not back: a human is needed.
+    RollbackFailed,
+    /// Somebody aborted it before any traffic reached the release.
+    Cancelled,
+    /// An approval was refused.
+    Rejected,
+    /// A newer deployment took its place.
+    Superseded,
+}
+
+/// What is thought of a release in an environment, after the fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It succeeded here and nothing was said against it since.
+    Proven,
+    /// It failed here on its own, or somebody said so.
+    Faulty,
+    /// A rollback took it back.
+    Withdrawn,
+}
+
+/// The name of an enum as JSON and people know it.
+macro_rules! shown_as_in_json {
+    ($($name:ident),+) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.serialize(f)
+            }
+        }
+    )+};
+}
+
+shown_as_in_json!(Kind, Phase, Outcome, Verdict);
+
+/// The release that a deployment goes back to, with the run configuration that it had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReturnPoint {
+    /// The deployment that made it serve.
+    pub number: DeploymentNumber,
+    /// The release.
+    pub release: ReleaseRef,
+    /// Its run configuration, an artifact.
+    pub run: Digest,
+}
+
+/// Everything that `history` and `show` need of one deployment; the projection of its entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deployment {
+    /// Its number in the environment.
+    pub number: DeploymentNumber,
+    /// Why it exists.
+    pub kind: Kind,
+    /// What it makes serve.
+    pub release: ReleaseRef,
+    /// Where it is.
+    pub phase: Phase,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// One line: why it ended so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Who started it.
+    pub actor: Actor,
+    /// Why, in the user's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// What served before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_point: Option<ReturnPoint>,
+    /// For a rollback: the deployment that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_of: Option<DeploymentNumber>,
+    /// For a rollback: the releases that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Withdrawn>,
+    /// For a rollback: whether its success sets a hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sets_hold: bool,
+    /// The hosts that it is about.
+    pub hosts: Vec<HostName>,
+    /// Policies that were overridden, by the name of the flag.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
+    /// The plan, an artifact; absent until it was planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
+    /// The run configuration, an artifact.
+    pub run: Digest,
+    /// Whether a request may have reached the release.
+    pub exposed: bool,
+    /// Whether the pivot was passed.
+    pub committed: bool,
+    /// Entry that began it.
+    pub first_seq: u64,
+    /// Last entry about it.
+    pub last_seq: u64,
+}
+
+/// A stop after a rollback, or one that somebody asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    /// Why.
+    pub reason: String,
+    /// Who set it.
+    pub actor: Actor,
+    /// When.
+    pub since: Timestamp,
+    /// After a rollback: which commits must not come back. None: no deploy at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Withdrawn>,
+}
+
+/// The commits that a rollback took back: those of `bad` that are not in `good`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawn {
+    /// The release that served and was taken back.
+    pub bad: ReleaseRef,
+    /// The release that the rollback went to.
+    pub good: ReleaseRef,
+    /// Every recorded release that holds withdrawn commits, `bad` among them.
+    pub versions: Vec<Version>,
+}
+
+/// Who holds an environment's lease: what a contender is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holder {
+    /// Tells one process from another.
+    pub nonce: Token,
+    /// Who.
+    pub actor: Actor,
+    /// On what machine.
+    pub machine: String,
+    /// Its process id there.
+    pub pid: u32,
+    /// Doing what: `deploy v1.4.2`.
+    pub purpose: String,
+    /// Since when.
+    pub since: Timestamp,
+}

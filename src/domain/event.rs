@@ -1,0 +1,280 @@
+//! What can be recorded. A closed set: `kind` and `data` of an entry (`ledger-schema/entry.schema.json`).
+
+use serde::{Deserialize, Serialize};
+
+use super::deployment::{Holder, Kind, Outcome, ReturnPoint, Verdict, Withdrawn};
+use super::id::{CommitSha, DeploymentNumber, Digest, HostName};
+use super::plan::StepIndex;
+use super::release::{Release, ReleaseRef};
+use super::version::Version;
+
+/// Whether a step is done or undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Towards the candidate.
+    Forward,
+    /// Back to the return point.
+    Undo,
+}
+
+/// Why a step failed, redacted; details are an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepError {
+    /// A word for programs: `unhealthy`, `unreachable`, `fenced`, …
+    pub code: String,
+    /// One line for people.
+    pub message: String,
+    /// The evidence (last answers, exit code, OOM flag, log lines), an artifact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Digest>,
+}
+
+/// Which step of which deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRef {
+    /// The deployment.
+    pub deployment: DeploymentNumber,
+    /// The step's place in the plan.
+    pub index: StepIndex,
+    /// Its name, so that the log reads without the plan.
+    pub name: String,
+    /// Its host, for the same reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
+    /// Done or undone.
+    pub direction: Direction,
+}
+
+/// What a deployment sets out to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Started {
+    /// Its number: one more than the last.
+    pub deployment: DeploymentNumber,
+    /// Why it exists.
+    #[serde(rename = "deployment_kind")]
+    pub kind: Kind,
+    /// What it makes serve.
+    pub release: ReleaseRef,
+    /// The run configuration, an artifact.
+    pub run: Digest,
+    /// The hosts.
+    pub hosts: Vec<HostName>,
+    /// The user's reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// For a rollback: what it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_of: Option<DeploymentNumber>,
+    /// For a rollback: the releases that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Withdrawn>,
+    /// For a rollback: whether its success sets a hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sets_hold: bool,
+    /// Overridden policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
+}
+
+/// One recorded fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data")]
+pub enum Event {
+    /// Somebody took the lease; the fence of the entry is the new one.
+    #[serde(rename = "lease.acquired")]
+    LeaseAcquired {
+        /// Who.
+        holder: Holder,
+        /// Whether it was taken from a holder that had not given it back.
+        stolen: bool,
+    },
+    /// The lease was given back.
+    #[serde(rename = "lease.released")]
+    LeaseReleased {},
+
+    /// A deployment began.
+    #[serde(rename = "deployment.started")]
+    DeploymentStarted(Box<Started>),
+    /// The plan and the return point are fixed.
+    #[serde(rename = "deployment.planned")]
+    DeploymentPlanned {
+        /// The deployment.
+        deployment: DeploymentNumber,
+        /// The plan, an artifact.
+        plan: Digest,
+        /// What it goes back to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        return_point: Option<ReturnPoint>,
+    },
+    /// Another process went on with it.
+    #[serde(rename = "deployment.resumed")]
+    DeploymentResumed {
+        /// The deployment.
+        deployment: DeploymentNumber,
+    },
+    /// The intent to run or undo a step.
+    #[serde(rename = "step.started")]
+    StepStarted {
+        /// Which.
+        #[serde(flatten)]
+        step: StepRef,
+        /// Whether a request may reach the candidate from here on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        exposes: bool,
+    },
+    /// It was done.
+    #[serde(rename = "step.succeeded")]
+    StepSucceeded {
+        /// Which.
+        #[serde(flatten)]
+        step: StepRef,
+        /// Its log, an artifact.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<Digest>,
+    },
+    /// It was not done, or it is not known whether.
+    #[serde(rename = "step.failed")]
+    StepFailed {
+        /// Which.
+        #[serde(flatten)]
+        step: StepRef,
+        /// Why.
+        error: StepError,
+        /// Its log, an artifact.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<Digest>,
+    },
+    /// From here on only back.
+    #[serde(rename = "deployment.rolling_back")]
+    RollingBack {
+        /// The deployment.
+        deployment: DeploymentNumber,
+        /// Why.
+        cause: String,
+        /// The outcome that somebody asked for by stopping it; none when it failed by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        requested: Option<Outcome>,
+    },
+    /// The pivot: from here on only forward.
+    #[serde(rename = "deployment.committed")]
+    Committed {
+        /// The deployment.
+        deployment: DeploymentNumber,
+    },
+    /// The end.
+    #[serde(rename = "deployment.finished")]
+    DeploymentFinished {
+        /// The deployment.
+        deployment: DeploymentNumber,
+        /// How.
+        outcome: Outcome,
+        /// One line: why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        /// A verdict on the release that follows by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verdict: Option<Verdict>,
+    },
+
+    /// Somebody's verdict on a release in this environment.
+    #[serde(rename = "verdict.marked")]
+    VerdictMarked {
+        /// The release.
+        version: Version,
+        /// What is thought of it.
+        verdict: Verdict,
+        /// Why.
+        reason: String,
+    },
+    /// No deploys until it is lifted.
+    #[serde(rename = "hold.set")]
+    HoldSet {
+        /// Why.
+        reason: String,
+    },
+    /// Deploys again.
+    #[serde(rename = "hold.lifted")]
+    HoldLifted {
+        /// Why.
+        reason: String,
+    },
+
+    /// A version number was taken, before the build.
+    #[serde(rename = "version.claimed")]
+    VersionClaimed {
+        /// The number.
+        version: Version,
+        /// For which commit.
+        commit: CommitSha,
+    },
+    /// A release exists.
+    #[serde(rename = "release.bound")]
+    ReleaseBound(Box<Release>),
+    /// Tags were put or found in place.
+    #[serde(rename = "release.tagged")]
+    ReleaseTagged {
+        /// The release.
+        version: Version,
+        /// Tags that now point to it: image tags, and the git tag as `git:v1.4.2`.
+        tags: Vec<String>,
+        /// Tags that point elsewhere and were left alone.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        conflicts: Vec<String>,
+    },
+}
+
+impl Event {
+    /// The deployment that the event is about.
+    pub fn deployment(&self) -> Option<DeploymentNumber> {
+        match self {
+            Self::DeploymentStarted(started) => Some(started.deployment),
+            Self::DeploymentPlanned { deployment, .. }
+            | Self::DeploymentResumed { deployment }
+            | Self::RollingBack { deployment, .. }
+            | Self::Committed { deployment }
+            | Self::DeploymentFinished { deployment, .. } => Some(*deployment),
+            Self::StepStarted { step, .. }
+            | Self::StepSucceeded { step, .. }
+            | Self::StepFailed { step, .. } => Some(step.deployment),
+            Self::LeaseAcquired { .. }
+            | Self::LeaseReleased {}
+            | Self::VerdictMarked { .. }
+            | Self::HoldSet { .. }
+            | Self::HoldLifted { .. }
+            | Self::VersionClaimed { .. }
+            | Self::ReleaseBound(_)
+            | Self::ReleaseTagged { .. } => None,
+        }
+    }
+
+    /// Whether only the holder of the lease may write it. Verdicts, holds and the release stream need none.
+    pub fn needs_fence(&self) -> bool {
+        self.deployment().is_some() || matches!(self, Self::LeaseAcquired { .. } | Self::LeaseReleased {})
+    }
+
+    /// The event's name, as `kind` in the entry.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::LeaseAcquired { .. } => "lease.acquired",
+            Self::LeaseReleased {} => "lease.released",
+            Self::DeploymentStarted(_) => "deployment.started",
+            Self::DeploymentPlanned { .. } => "deployment.planned",
+            Self::DeploymentResumed { .. } => "deployment.resumed",
+            Self::StepStarted { .. } => "step.started",
+            Self::StepSucceeded { .. } => "step.succeeded",
+            Self::StepFailed { .. } => "step.failed",
+            Self::RollingBack { .. } => "deployment.rolling_back",
+            Self::Committed { .. } => "deployment.committed",
+            Self::DeploymentFinished { .. } => "deployment.finished",
+            Self::VerdictMarked { .. } => "verdict.marked",
+            Self::HoldSet { .. } => "hold.set",
+            Self::HoldLifted { .. } => "hold.lifted",
+            Self::VersionClaimed { .. } => "version.claimed",
+            Self::ReleaseBound(_) => "release.bound",
+            Self::ReleaseTagged { .. } => "release.tagged",
+        }
+    }
+}

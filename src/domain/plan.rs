@@ -1,0 +1,69 @@
+//! The plan of a deployment: stages that follow each other, steps in a stage that run side by side. It is written
+//! to the ledger before anything happens, and is the plan that runs; resume never plans again.
+
+use serde::{Deserialize, Serialize};
+
+use super::deployment::{Kind, ReturnPoint};
+use super::id::{DeploymentId, Digest, HostName, ServiceName};
+use super::release::ReleaseRef;
+use super::step::Step;
+
+/// Position of a step in the plan, counted over all stages.
+pub type StepIndex = u32;
+
+/// Steps that may run at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// A plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The service.
+    pub service: ServiceName,
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Why it exists.
+    pub kind: Kind,
+    /// What will serve.
+    pub candidate: ReleaseRef,
+    /// The candidate's run configuration, an artifact.
+    pub run: Digest,
+    /// What serves now, and will again if this fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_point: Option<ReturnPoint>,
+    /// The hosts.
+    pub hosts: Vec<HostName>,
+    /// The stages in order.
+    pub stages: Vec<Stage>,
+}
+
+impl Plan {
+    /// All steps with their index.
+    pub fn steps(&self) -> impl Iterator<Item = (StepIndex, &Step)> {
+        (0..).zip(self.stages.iter().flat_map(|stage| stage.steps.iter()))
+    }
+
+    /// The step at an index.
+    pub fn step(&self, index: StepIndex) -> Option<&Step> {
+        self.steps().find(|(i, _)| *i == index).map(|(_, step)| step)
+    }
+
+    /// The indexes of each stage, in order.
+    pub fn stage_indexes(&self) -> Vec<std::ops::Range<StepIndex>> {
+        let mut from = 0;
+        self.stages
+            .iter()
+            .map(|stage| {
+                let to = from + stage.steps.len() as StepIndex;
+                let range = from..to;
+                from = to;
+                range
+            })
+            .collect()
+    }
+}

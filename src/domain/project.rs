@@ -1,0 +1,417 @@
+//! From entries to records: the one fold that every ledger runs inside its append, and that `verify` runs again.
+//!
+//! It also decides what may be recorded at all. A ledger serialises the appends of a stream, so a check made here
+//! against the records as they are holds when the entry is written: put-if-absent needs no other mechanism.
+
+use std::collections::BTreeMap;
+
+use super::deployment::{Deployment, Hold, Kind, Outcome, Phase, Verdict};
+use super::entry::Entry;
+use super::event::{Direction, Event, Started};
+use super::id::{CommitSha, DeploymentNumber, Digest, Stream};
+use super::record::{
+    ClaimRecord, EnvironmentRecord, HostRecord, Key, Record, ReleaseRecord, ServiceRecord, VerdictRecord,
+};
+use super::version::Version;
+
+/// Records by key.
+pub type Records = BTreeMap<Key, Record>;
+
+/// Why an entry may not be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Illegal {
+    /// The event does not belong into this stream.
+    #[error("{kind} does not belong into stream {stream}")]
+    WrongStream {
+        /// The event.
+        kind: &'static str,
+        /// The stream.
+        stream: Stream,
+    },
+    /// The version is another commit's.
+    #[error("version {version} is taken by commit {commit}")]
+    VersionTaken {
+        /// The number.
+        version: Version,
+        /// Whose it is.
+        commit: CommitSha,
+    },
+    /// The version is bound to another digest.
+    #[error("version {version} is bound to {digest}")]
+    VersionBound {
+        /// The number.
+        version: Version,
+        /// What it is bound to.
+        digest: Digest,
+    },
+    /// Nobody claimed the version, or there is no such release.
+    #[error("version {0} is not known")]
+    UnknownVersion(Version),
+    /// Another deployment has no outcome yet.
+    #[error("deployment {0} has no outcome yet")]
+    Active(DeploymentNumber),
+    /// A gap or a repetition in the numbers.
+    #[error("the next deployment is number {expected}, not {given}")]
+    Number {
+        /// The number that is due.
+        expected: DeploymentNumber,
+        /// The number that was given.
+        given: DeploymentNumber,
+    },
+    /// There is no such deployment.
+    #[error("deployment {0} is not known")]
+    UnknownDeployment(DeploymentNumber),
+    /// It has an outcome, which is written once.
+    #[error("deployment {deployment} has ended: {outcome}")]
+    Ended {
+        /// The deployment.
+        deployment: DeploymentNumber,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The event does not fit where the deployment is.
+    #[error("{kind} does not fit deployment {deployment} while it is {phase}")]
+    OutOfOrder {
+        /// The event.
+        kind: &'static str,
+        /// The deployment.
+        deployment: DeploymentNumber,
+        /// Where it is.
+        phase: Phase,
+    },
+    /// There is nothing to lift.
+    #[error("there is no hold")]
+    NoHold,
+}
+
+/// The keys that [`project`] wants to see before it decides.
+pub fn reads(stream: &Stream, event: &Event) -> Vec<Key> {
+    let service = &stream.service;
+    match event {
+        Event::VersionClaimed { version, .. } => {
+            vec![Key::of_service(service), Key::of_claim(service, version)]
+        }
+        Event::ReleaseBound(release) => {
+            let version = &release.identity.version;
+            vec![Key::of_service(service), Key::of_claim(service, version), Key::of_release(service, version)]
+        }
+        Event::ReleaseTagged { version, .. } => vec![Key::of_release(service, version)],
+        _ => {
+            let mut keys = vec![Key::of_environment(stream)];
+            keys.extend(event.deployment().map(|n| Key::of_deployment(stream, n)));
+            keys
+        }
+    }
+}
+
+/// The records that change with an entry.
+///
+/// # Errors
+/// When the entry may not be written.
+pub fn project(entry: &Entry, before: &Records) -> Result<Records, Illegal> {
+    let release_event = matches!(
+        entry.event,
+        Event::VersionClaimed { .. } | Event::ReleaseBound(_) | Event::ReleaseTagged { .. }
+    );
+    if release_event == entry.stream.environment.is_some() {
+        return Err(Illegal::WrongStream { kind: entry.event.kind(), stream: entry.stream.clone() });
+    }
+    let mut after = Records::new();
+    if release_event {
+        project_release(entry, before, &mut after)?;
+    } else {
+        project_environment(entry, before, &mut after)?;
+    }
+    Ok(after)
+}
+
+fn project_release(entry: &Entry, before: &Records, after: &mut Records) -> Result<(), Illegal> {
+    let service = &entry.stream.service;
+    let mut totals = match before.get(&Key::of_service(service)) {
+        Some(Record::Service(totals)) => totals.clone(),
+        _ => ServiceRecord::default(),
+    };
+    match &entry.event {
+        Event::VersionClaimed { version, commit } => {
+            let key = Key::of_claim(service, version);
+            if let Some(Record::Claim(claim)) = before.get(&key) {
+                return Err(Illegal::VersionTaken { version: version.clone(), commit: claim.commit.clone() });
+            }
+            let claim = ClaimRecord { version: version.clone(), commit: commit.clone(), at: entry.at };
+            after.insert(key, Record::Claim(claim));
+            after.insert(Key::of_commit(service, commit, version), Record::Commit(version.clone()));
+            if !version.is_prerelease() && totals.highest.as_ref().is_none_or(|highest| version > highest) {
+                totals.highest = Some(version.clone());
+            }
+            after.insert(Key::of_service(service), Record::Service(totals));
+        }
+        Event::ReleaseBound(release) => {
+            let id = &release.identity;
+            match before.get(&Key::of_claim(service, &id.version)) {
+                Some(Record::Claim(claim)) if claim.commit == id.commit => {}
+                Some(Record::Claim(claim)) => {
+                    return Err(Illegal::VersionTaken {
+                        version: id.version.clone(),
+                        commit: claim.commit.clone(),
+                    });
+                }
+                _ => return Err(Illegal::UnknownVersion(id.version.clone())),
+            }
+            let key = Key::of_release(service, &id.version);
+            if let Some(Record::Release(bound)) = before.get(&key) {
+                return Err(Illegal::VersionBound {
+                    version: id.version.clone(),
+                    digest: bound.release.identity.digest.clone(),
+                });
+            }
+            after
+                .insert(Key::of_digest(service, &id.digest, &id.version), Record::Digest(id.version.clone()));
+            totals.last_release = Some(id.version.clone());
+            after.insert(Key::of_service(service), Record::Service(totals));
+            let record = ReleaseRecord {
+                release: release.as_ref().clone(),
+                tags: Vec::new(),
+                conflicts: Vec::new(),
+                created_at: entry.at,
+                actor: entry.actor.clone(),
+            };
+            after.insert(key, Record::Release(Box::new(record)));
+        }
+        Event::ReleaseTagged { version, tags, conflicts } => {
+            let key = Key::of_release(service, version);
+            let Some(Record::Release(record)) = before.get(&key) else {
+                return Err(Illegal::UnknownVersion(version.clone()));
+            };
+            let mut record = record.clone();
+            record
+                .tags
+                .extend(tags.iter().filter(|tag| !record.tags.contains(tag)).cloned().collect::<Vec<_>>());
+            record.conflicts.clone_from(conflicts);
+            after.insert(key, Record::Release(record));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> Result<(), Illegal> {
+    let stream = &entry.stream;
+    let mut environment = match before.get(&Key::of_environment(stream)) {
+        Some(Record::Environment(environment)) => environment.as_ref().clone(),
+        _ => EnvironmentRecord::default(),
+    };
+    let was = environment.clone();
+    match &entry.event {
+        Event::LeaseAcquired { .. } | Event::LeaseReleased {} => {}
+        Event::VerdictMarked { version, verdict, reason } => {
+            put_verdict(entry, version, *verdict, Some(reason.clone()), after);
+        }
+        Event::HoldSet { reason } => {
+            environment.hold = Some(Hold {
+                reason: reason.clone(),
+                actor: entry.actor.clone(),
+                since: entry.at,
+                withdrawn: None,
+            });
+        }
+        Event::HoldLifted { .. } => {
+            if environment.hold.take().is_none() {
+                return Err(Illegal::NoHold);
+            }
+        }
+        Event::DeploymentStarted(started) => {
+            if let Some(active) = environment.active {
+                return Err(Illegal::Active(active));
+            }
+            let expected = environment.last + 1;
+            if started.deployment != expected {
+                return Err(Illegal::Number { expected, given: started.deployment });
+            }
+            environment.last = expected;
+            environment.active = Some(expected);
+            let record = Record::Deployment(Box::new(begin(entry, started)));
+            after.insert(Key::of_deployment(stream, expected), record);
+        }
+        event => {
+            let Some(number) = event.deployment() else { return Ok(()) };
+            let key = Key::of_deployment(stream, number);
+            let Some(Record::Deployment(deployment)) = before.get(&key) else {
+                return Err(Illegal::UnknownDeployment(number));
+            };
+            let mut deployment = deployment.as_ref().clone();
+            advance(entry, &mut deployment, &mut environment, after)?;
+            deployment.last_seq = entry.seq;
+            after.insert(key, Record::Deployment(Box::new(deployment)));
+        }
+    }
+    if environment != was {
+        after.insert(Key::of_environment(stream), Record::Environment(Box::new(environment)));
+    }
+    Ok(())
+}
+
+fn put_verdict(
+    entry: &Entry,
+    version: &Version,
+    verdict: Verdict,
+    reason: Option<String>,
+    after: &mut Records,
+) {
+    let record = VerdictRecord {
+        version: version.clone(),
+        verdict,
+        reason,
+        since: entry.at,
+        actor: entry.actor.clone(),
+    };
+    after.insert(Key::of_verdict(&entry.stream, version), Record::Verdict(record));
+}
+
+fn begin(entry: &Entry, started: &Started) -> Deployment {
+    Deployment {
+        number: started.deployment,
+        kind: started.kind,
+        release: started.release.clone(),
+        phase: Phase::Pending,
+        outcome: None,
+        message: None,
+        actor: entry.actor.clone(),
+        reason: started.reason.clone(),
+        started_at: entry.at,
+        finished_at: None,
+        return_point: None,
+        rollback_of: started.rollback_of,
+        withdrawn: started.withdrawn.clone(),
+        sets_hold: started.sets_hold,
+        hosts: started.hosts.clone(),
+        overrides: started.overrides.clone(),
+        plan: None,
+        run: started.run.clone(),
+        exposed: false,
+        committed: false,
+        first_seq: entry.seq,
+        last_seq: entry.seq,
+    }
+}
+
+/// One event of a running deployment.
+fn advance(
+    entry: &Entry,
+    deployment: &mut Deployment,
+    environment: &mut EnvironmentRecord,
+    after: &mut Records,
+) -> Result<(), Illegal> {
+    if let Some(outcome) = deployment.outcome {
+        return Err(Illegal::Ended { deployment: deployment.number, outcome });
+    }
+    let out_of_order = || Illegal::OutOfOrder {
+        kind: entry.event.kind(),
+        deployment: deployment.number,
+        phase: deployment.phase,
+    };
+    match &entry.event {
+        Event::DeploymentPlanned { plan, return_point, .. } => {
+            if deployment.phase != Phase::Pending {
+                return Err(out_of_order());
+            }
+            deployment.phase = Phase::Preparing;
+            deployment.plan = Some(plan.clone());
+            deployment.return_point.clone_from(return_point);
+        }
+        Event::DeploymentResumed { .. } => {}
+        Event::StepStarted { step, exposes } => {
+            let forward = step.direction == Direction::Forward;
+            // The plan, and with it the return point, is durable before anything happens; and once it goes back,
+            // it never goes forward again.
+            let fits = deployment.plan.is_some() && (forward != (deployment.phase == Phase::RollingBack));
+            if !fits {
+                return Err(out_of_order());
+            }
+            deployment.exposed |= *exposes;
+            if forward {
+                deployment.phase = match step.name.as_str() {
+                    _ if deployment.committed => Phase::Finishing,
+                    "shift" => Phase::RollingOut,
+                    "bake" => Phase::Baking,
+                    _ => deployment.phase,
+                };
+            }
+        }
+        Event::StepSucceeded { step, .. } => {
+            let final_on_host = deployment.committed && matches!(step.name.as_str(), "confirm" | "shift");
+            if let (true, Some(host)) = (final_on_host, &step.host) {
+                let record = HostRecord {
+                    host: host.clone(),
+                    deployment: deployment.number,
+                    release: deployment.release.clone(),
+                    since: entry.at,
+                };
+                after.insert(Key::of_host(&entry.stream, host), Record::Host(record));
+            }
+        }
+        Event::StepFailed { .. } => {}
+        Event::RollingBack { .. } => {
+            if deployment.committed {
+                return Err(out_of_order());
+            }
+            deployment.phase = Phase::RollingBack;
+        }
+        Event::Committed { .. } => {
+            if deployment.phase == Phase::RollingBack || deployment.plan.is_none() {
+                return Err(out_of_order());
+            }
+            deployment.committed = true;
+            deployment.phase = Phase::Finishing;
+        }
+        Event::DeploymentFinished { outcome, message, verdict, .. } => {
+            if (*outcome == Outcome::Succeeded) != deployment.committed {
+                return Err(out_of_order());
+            }
+            finish(entry, deployment, environment, after, *outcome, *verdict);
+            deployment.message.clone_from(message);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn finish(
+    entry: &Entry,
+    deployment: &mut Deployment,
+    environment: &mut EnvironmentRecord,
+    after: &mut Records,
+    outcome: Outcome,
+    verdict: Option<Verdict>,
+) {
+    deployment.outcome = Some(outcome);
+    deployment.phase = Phase::Ended;
+    deployment.finished_at = Some(entry.at);
+    environment.active = None;
+    if let Some(verdict) = verdict {
+        put_verdict(entry, &deployment.release.version, verdict, None, after);
+    }
+    if outcome != Outcome::Succeeded {
+        return;
+    }
+    environment.serving = Some(deployment.number);
+    let after_rollback = environment.hold.as_ref().is_some_and(|hold| hold.withdrawn.is_some());
+    if deployment.kind == Kind::Deploy && after_rollback {
+        environment.hold = None;
+    }
+    let Some(withdrawn) = &deployment.withdrawn else { return };
+    let reason = deployment
+        .reason
+        .clone()
+        .unwrap_or_else(|| format!("rolled back to {}", withdrawn.good.version.tag()));
+    for version in &withdrawn.versions {
+        put_verdict(entry, version, Verdict::Withdrawn, Some(reason.clone()), after);
+    }
+    if deployment.sets_hold {
+        environment.hold = Some(Hold {
+            reason,
+            actor: entry.actor.clone(),
+            since: entry.at,
+            withdrawn: Some(withdrawn.clone()),
+        });
+    }
+}

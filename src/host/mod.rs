@@ -1,0 +1,47 @@
+//! The fleet port: performs a request on hosts and brings back each host's own answer.
+//!
+//! It takes many hosts at once because the ways differ there: Ansible runs one playbook for all of them, SSH opens
+//! a connection each. A failure of one host is that host's result and never the others'.
+
+pub mod wire;
+
+use crate::domain::id::{Digest, HostName};
+use wire::{Command, HostError, Observation};
+
+/// What one host answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The host.
+    pub host: HostName,
+    /// What it says.
+    pub result: Result<Observation, HostError>,
+}
+
+/// Replies of all hosts, with the log of whatever carried the request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replies {
+    /// One for each host that was asked, in no order.
+    pub replies: Vec<Reply>,
+    /// What the carrier printed (a playbook's output), redacted; kept as an artifact of the step.
+    pub log: Option<String>,
+}
+
+/// The port.
+#[async_trait::async_trait]
+pub trait Fleet: Send + Sync {
+    /// The way it takes, for messages: `ansible`, `local`.
+    fn way(&self) -> &'static str;
+
+    /// Every host of the environment.
+    fn hosts(&self) -> Vec<HostName>;
+
+    /// Hash of what [`Fleet::configure`] would apply; none where hosts are not configured by relman. A host whose
+    /// [`Observation::configured`] is the same needs no configuring.
+    fn configuration(&self) -> Option<Digest>;
+
+    /// Brings hosts into shape: engine, proxy, relman-host. Idempotent.
+    async fn configure(&self, hosts: &[HostName]) -> Replies;
+
+    /// Performs a command on each of these hosts. Always one reply for each.
+    async fn perform(&self, hosts: &[HostName], command: Command) -> Replies;
+}

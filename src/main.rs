@@ -1,0 +1,2 @@
+//! The `relman` command.
+fn main() {}
