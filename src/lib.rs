@@ -1,13 +1,26 @@
 //! relman: release and rollback manager with a versioned image ledger. The code map is in `ARCHITECTURE.md`.
 
-pub mod artifact;
-pub mod clock;
-#[cfg(feature = "cli")]
-pub mod commands;
 pub mod domain;
+pub mod saga;
+
+pub mod artifact;
+#[cfg(feature = "cli")]
+pub mod git;
 pub mod host;
+#[cfg(feature = "cli")]
+pub mod image;
 pub mod ledger;
-pub mod progress;
 #[cfg(feature = "cli")]
 pub mod registry;
-pub mod saga;
+
+pub mod clock;
+#[cfg(feature = "cli")]
+pub mod config;
+pub mod progress;
+pub mod secrets;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+pub mod commands;
+pub mod onhost;

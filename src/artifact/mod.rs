@@ -1,6 +1,9 @@
 //! The artifact port: large values by content (run configurations, plans, manifests, logs). An entry keeps the
 //! digest. What is put is never a secret.
 
+pub mod file;
+pub mod memory;
+
 use crate::domain::id::Digest;
 
 /// A cause from below.

@@ -1,7 +1,24 @@
 //! One verb a file: typed arguments in, a `Serialize` report out. Nothing here prints, reads the environment or
 //! exits; implementations of the ports come in through [`Context`].
 
+pub mod abort;
+pub mod deploy;
+pub mod diff;
+pub mod doctor;
 pub mod error;
+pub mod history;
+pub mod hold;
+pub mod init;
+pub mod lock;
+pub mod mark;
+pub mod release;
+pub mod releases;
+pub mod resume;
+pub mod rollback;
+pub mod show;
+pub mod status;
+pub mod target;
+pub mod verify;
 
 use std::sync::Arc;
 

@@ -3,10 +3,35 @@
 //! It takes many hosts at once because the ways differ there: Ansible runs one playbook for all of them, SSH opens
 //! a connection each. A failure of one host is that host's result and never the others'.
 
+#[cfg(feature = "cli")]
+pub mod ansible;
+#[cfg(feature = "cli")]
+pub mod local;
+#[cfg(feature = "cli")]
+pub mod playbook;
 pub mod wire;
 
 use crate::domain::id::{Digest, HostName};
+use crate::domain::release::ReleaseRef;
 use wire::{Command, HostError, Observation};
+
+/// What is asked of hosts.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// What `relman-host` is told.
+    pub command: Command,
+    /// What will serve, for a way that has no `relman-host` on the other side.
+    pub candidate: Option<ReleaseRef>,
+    /// What served before, for the same.
+    pub return_point: Option<ReleaseRef>,
+}
+
+impl Task {
+    /// A command that is about no release.
+    pub fn bare(command: Command) -> Self {
+        Self { command, candidate: None, return_point: None }
+    }
+}
 
 /// What one host answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +57,10 @@ pub trait Fleet: Send + Sync {
     /// The way it takes, for messages: `ansible`, `local`.
     fn way(&self) -> &'static str;
 
+    /// Whether it can tell what runs on a host. Where it cannot, an [`Observation`] repeats what was asked for, and
+    /// nobody may take it for the truth.
+    fn sees(&self) -> bool;
+
     /// Every host of the environment.
     fn hosts(&self) -> Vec<HostName>;
 
@@ -42,6 +71,6 @@ pub trait Fleet: Send + Sync {
     /// Brings hosts into shape: engine, proxy, relman-host. Idempotent.
     async fn configure(&self, hosts: &[HostName]) -> Replies;
 
-    /// Performs a command on each of these hosts. Always one reply for each.
-    async fn perform(&self, hosts: &[HostName], command: Command) -> Replies;
+    /// Performs a task on each of these hosts. Always one reply for each.
+    async fn perform(&self, hosts: &[HostName], task: &Task) -> Replies;
 }

@@ -5,6 +5,13 @@
 //! and one chain; fences only grow, and an older one cannot append; an acknowledged entry is durable; an append
 //! repeated with the same entry id is recognised and not written twice.
 
+#[cfg(test)]
+pub mod contract;
+pub mod memory;
+pub mod retry;
+#[cfg(feature = "cli")]
+pub mod sqlite;
+
 use std::fmt;
 use std::time::Duration;
 

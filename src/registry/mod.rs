@@ -1,5 +1,9 @@
 //! The registry port: names to digests, manifests by digest, tags. Blobs are the engine's business.
 
+pub mod credentials;
+pub mod fake;
+pub mod oci;
+
 use crate::domain::id::Digest;
 
 /// A manifest as the registry keeps it: the bytes are the identity.

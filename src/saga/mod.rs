@@ -1,1 +1,7 @@
-//! saga
+//! A deployment from plan to outcome. [`state::next`] decides, [`run`] drives.
+
+pub mod lease;
+pub mod perform;
+pub mod plan;
+pub mod run;
+pub mod state;

@@ -1,0 +1,1 @@
+//! Artifacts in memory: the fake of unit tests.

@@ -1,0 +1,1 @@
+//! From a TARGET to a release.

@@ -1,0 +1,239 @@
+//! `relman.toml` as types. Reading the file, unknown keys and `RELMAN_…` overrides are in [`load`].
+
+pub mod load;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::{EnvironmentName, ServiceName};
+use crate::domain::run::RunConfig;
+use crate::host::wire::HostAddress;
+
+/// The whole file. `root` is the directory that it lies in; every relative path in it is relative to that.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What is deployed.
+    pub service: Service,
+    /// How its image is made and where it goes.
+    pub image: Image,
+    /// How versions are given.
+    #[serde(default)]
+    pub version: VersionSettings,
+    /// Where the ledger is.
+    #[serde(default)]
+    pub ledger: LedgerSettings,
+    /// Where artifacts are.
+    #[serde(default)]
+    pub artifacts: ArtifactSettings,
+    /// How a release is run.
+    pub run: RunConfig,
+    /// How Ansible is run.
+    #[serde(default)]
+    pub ansible: AnsibleSettings,
+    /// How the deploy lock behaves.
+    #[serde(default)]
+    pub lease: LeaseSettings,
+    /// Where to deploy to.
+    #[serde(default)]
+    pub environments: BTreeMap<EnvironmentName, Environment>,
+}
+
+/// `[service]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// The environment that is meant when `--env` is not given; needed only where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_environment: Option<EnvironmentName>,
+}
+
+/// `[image]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// Registry and repository without tag: `registry.example/team/web`.
+    pub repository: String,
+    /// Build context, a directory of the repository.
+    #[serde(default = "here")]
+    pub context: PathBuf,
+    /// Dockerfile, relative to the context.
+    #[serde(default = "dockerfile")]
+    pub dockerfile: PathBuf,
+    /// Build arguments. Never a secret: they stay in the image's history.
+    #[serde(default)]
+    pub build_args: BTreeMap<String, String>,
+    /// Whether to talk plain HTTP to the registry; loopback addresses always do.
+    #[serde(default)]
+    pub insecure: bool,
+}
+
+fn here() -> PathBuf {
+    ".".into()
+}
+
+fn dockerfile() -> PathBuf {
+    "Dockerfile".into()
+}
+
+/// `[version]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VersionSettings {
+    /// What a build gets when no commit since the last release asks for a bump.
+    pub on_no_bump: OnNoBump,
+    /// Whether `release` puts and pushes the git tag `vX.Y.Z`. Off: the ledger and the registry know the version.
+    pub git_tag: GitTag,
+}
+
+/// `version.on_no_bump`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnNoBump {
+    /// The patch number is raised: every build gets a version.
+    #[default]
+    Patch,
+    /// Only the commit tag; such a build cannot be deployed by version, and is not a release.
+    CommitOnly,
+}
+
+/// `version.git_tag`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GitTag {
+    /// Tag, and push the tag to the remote `origin` where there is one.
+    #[default]
+    Push,
+    /// Tag in this clone only.
+    Local,
+    /// No git tag.
+    Off,
+}
+
+/// `[ledger]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerSettings {
+    /// The id of the embedded ledger (32 hex digits), written by `relman init`: names its folder in the state
+    /// directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<crate::domain::id::Token>,
+    /// `sqlite:PATH`; none: the embedded ledger in the user's state directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Take a place where the ledger would be lost, such as the workspace of a CI job.
+    pub allow_ephemeral: bool,
+}
+
+/// `[artifacts]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArtifactSettings {
+    /// `file:PATH`; none: beside the embedded ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// `[ansible]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnsibleSettings {
+    /// The directory with roles and playbooks, as `relman init` writes it.
+    pub directory: PathBuf,
+    /// The command.
+    pub command: String,
+    /// Variables for the roles (`docker_…`, `proxy_…`).
+    pub vars: BTreeMap<String, toml::Value>,
+}
+
+impl Default for AnsibleSettings {
+    fn default() -> Self {
+        Self { directory: "ansible".into(), command: "ansible-playbook".into(), vars: BTreeMap::new() }
+    }
+}
+
+/// `[lease]`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LeaseSettings {
+    /// Seconds that a lease lasts without a renewal.
+    pub seconds: u64,
+}
+
+impl Default for LeaseSettings {
+    fn default() -> Self {
+        Self { seconds: 60 }
+    }
+}
+
+/// `[environments.NAME]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// How its hosts are reached.
+    #[serde(default)]
+    pub via: Via,
+    /// Its hosts; none with `via = "local"`, where the one host is this machine.
+    #[serde(default)]
+    pub hosts: Vec<HostAddress>,
+    /// How to log in.
+    #[serde(default)]
+    pub access: Access,
+    /// With `via = "playbook"`: the team's own playbook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<PathBuf>,
+    /// Seconds to watch the release under traffic before the deployment is final.
+    #[serde(default)]
+    pub bake_seconds: u64,
+    /// Seconds that requests to the old slot may still take after the switch.
+    #[serde(default = "drain")]
+    pub drain_seconds: u64,
+    /// Keys of `[run.env]` that differ here.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+fn drain() -> u64 {
+    30
+}
+
+/// `environments.NAME.via`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// Ansible carries the requests, and configures the hosts.
+    #[default]
+    Ansible,
+    /// relman runs on the host itself.
+    Local,
+    /// The team's own playbook replaces the container. Health, digest check and automatic return are its own.
+    Playbook,
+}
+
+/// `environments.NAME.access`: how to log in to the hosts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// The user, where a host names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Private key file; none: the agent, or the keys that ssh finds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Known hosts file, for hosts without pinned keys; none: the user's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_hosts: Option<PathBuf>,
+}
+
+impl Config {
+    /// The run configuration in an environment: `[run]` with the environment's own variables over it.
+    pub fn run_in(&self, environment: &Environment) -> RunConfig {
+        let mut run = self.run.clone();
+        run.env.extend(environment.env.clone());
+        run
+    }
+}

@@ -1,0 +1,1 @@
+//! The git repository: commits, versions, ancestry, exports, tags. Read with git2.

@@ -1,0 +1,1 @@
+//! Fleet of one: this machine.

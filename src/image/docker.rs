@@ -1,0 +1,1 @@
+//! Builds and pushes with the Docker Engine.

@@ -1,0 +1,3 @@
+//! The image port: builds and pushes.
+
+pub mod docker;

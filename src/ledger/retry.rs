@@ -1,0 +1,1 @@
+//! Tries transient failures again, around any ledger.

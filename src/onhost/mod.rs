@@ -1,0 +1,1 @@
+//! What `relman-host` does on a host: slots, proxy, containers, health, fence.

@@ -1,0 +1,1 @@
+//! Logins for registries, from where Docker keeps them.

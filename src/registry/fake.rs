@@ -1,0 +1,1 @@
+//! Registry in memory: the fake of unit tests.

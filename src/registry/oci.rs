@@ -1,0 +1,1 @@
+//! Registry over HTTP (OCI distribution specification).

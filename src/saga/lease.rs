@@ -1,0 +1,1 @@
+//! Holding the lease while the driver works.

@@ -1,0 +1,1 @@
+//! From a step to what is asked of hosts.

@@ -1,0 +1,1 @@
+//! The driver: fold, ask, append the intent, perform, append the result, repeat.

@@ -1,0 +1,1 @@
+//! From entries to the one decision: what next. Pure.
