@@ -22,14 +22,24 @@ pub mod verify;
 
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use crate::artifact::Artifacts;
 use crate::clock::Clock;
+use crate::config;
 use crate::domain::actor::Actor;
 use crate::domain::entry::Draft;
 use crate::domain::event::Event;
-use crate::domain::id::ServiceName;
+use crate::domain::id::{EnvironmentName, ServiceName, Stream};
+use crate::domain::run::RunConfig;
+use crate::git::Repository;
+use crate::host::Fleet;
+use crate::image::Builder;
+use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
 use crate::progress::Progress;
+use crate::registry::Registry;
+use crate::secrets::Secrets;
 
 /// What every command works with.
 #[derive(Clone)]
@@ -48,9 +58,48 @@ pub struct Context {
     pub machine: String,
     /// Who listens.
     pub progress: Arc<dyn Progress>,
+    /// Whether to stop.
+    pub interrupt: Interrupt,
+}
+
+/// One environment and the way to its hosts.
+#[derive(Clone)]
+pub struct Site {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// Its section of the configuration.
+    pub settings: config::Environment,
+    /// The run configuration of now, the environment's own variables in it.
+    pub run: RunConfig,
+    /// The way to its hosts.
+    pub fleet: Arc<dyn Fleet>,
+    /// Where references to secrets lead.
+    pub secrets: Arc<Secrets>,
+    /// How long a lease lasts without a renewal.
+    pub lease: Duration,
+}
+
+/// Where releases come from.
+#[derive(Clone)]
+pub struct Supply {
+    /// The section of the configuration.
+    pub image: config::Image,
+    /// How versions are given.
+    pub version: config::VersionSettings,
+    /// The clone that relman runs in, if it runs in one.
+    pub repository: Option<Repository>,
+    /// The registry of the image's repository.
+    pub registry: Arc<dyn Registry>,
+    /// What builds and pushes.
+    pub builder: Arc<dyn Builder>,
 }
 
 impl Context {
+    /// The stream of an environment's deployments.
+    pub fn stream(&self, environment: &EnvironmentName) -> Stream {
+        Stream::deployments(&self.service, environment)
+    }
+
     /// A draft of an event, now, by this actor.
     pub fn draft(&self, event: Event) -> Draft {
         Draft { eid: self.clock.token(), at: self.clock.now(), actor: self.actor.clone(), event }
