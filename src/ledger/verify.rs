@@ -6,7 +6,7 @@
 //! are found in the lists that can be paged; a claim or digest that no entry made is not.
 
 mod fold;
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests;
 
 use std::fmt;
