@@ -6,7 +6,8 @@
 //! are found in the lists that can be paged; a claim or digest that no entry made is not.
 
 mod fold;
-#[cfg(all(test, feature = "cli"))]
+#[cfg(test)]
+#[cfg(feature = "cli")]
 mod tests;
 
 use std::fmt;
