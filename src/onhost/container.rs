@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType, PortBinding,
-    RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerUpdateBody, HostConfig, HostConfigLogConfig, Mount as EngineMount,
+    MountType, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use super::checks::{Mount, SECRETS_DIRECTORY};
@@ -71,14 +71,24 @@ pub(super) fn body(
                 typ: Some("json-file".to_owned()),
                 config: Some(log.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
             }),
-            restart_policy: Some(RestartPolicy {
-                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
-                maximum_retry_count: None,
-            }),
+            // A candidate that ends stays as it ended, so that its exit code can be told; see `kept_up`.
+            restart_policy: Some(restart(RestartPolicyNameEnum::NO)),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// What changes once a candidate was healthy: from then on the engine keeps it up.
+pub(super) fn kept_up() -> ContainerUpdateBody {
+    ContainerUpdateBody {
+        restart_policy: Some(restart(RestartPolicyNameEnum::UNLESS_STOPPED)),
+        ..ContainerUpdateBody::default()
+    }
+}
+
+fn restart(name: RestartPolicyNameEnum) -> RestartPolicy {
+    RestartPolicy { name: Some(name), maximum_retry_count: None }
 }
 
 fn bind(source: &str, target: &str, read_only: bool) -> EngineMount {

@@ -13,6 +13,7 @@ use bollard::query_parameters::{
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::{StreamExt, TryStreamExt};
 
+use super::container::kept_up;
 use super::evidence::{LOG_LINES, clean};
 use super::{Host, credentials};
 use crate::domain::id::Digest;
@@ -164,6 +165,12 @@ impl Engine {
     pub(super) async fn start(&self, name: &str) -> Result<(), HostError> {
         let started = self.docker.start_container(name, None).await;
         started.map_err(|error| engine(&format!("cannot start container {name}"), &error))
+    }
+
+    /// Has the engine start it again whenever it ends, also after a reboot.
+    pub(super) async fn keep_up(&self, name: &str) -> Result<(), HostError> {
+        let kept = self.docker.update_container(name, kept_up()).await;
+        kept.map_err(|error| engine(&format!("cannot change container {name}"), &error))
     }
 
     /// Stops it: SIGTERM, then SIGKILL. It stays stopped also over a reboot. Not there: nothing.

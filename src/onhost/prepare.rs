@@ -161,11 +161,9 @@ async fn bring_up(
     retire::drain(host, &proxy, &state.service, *slot, drain).await?;
     engine.remove(container).await?;
     start(place, &image, mounts, candidate.secrets).await?;
-    let judged = become_healthy(place, candidate.secrets).await;
-    match judged {
-        Ok(()) => seen_by_proxy(place, &proxy).await,
-        Err(error) => Err(error),
-    }
+    become_healthy(place, candidate.secrets).await?;
+    seen_by_proxy(place, &proxy).await?;
+    engine.keep_up(container).await
 }
 
 async fn enough_disk(
