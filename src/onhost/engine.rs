@@ -21,8 +21,11 @@ use crate::domain::release::ReleaseRef;
 use crate::domain::time::Timestamp;
 use crate::host::wire::{HostError, HostErrorCode};
 
-/// Longer than any stop that a run configuration may ask for.
-const TIMEOUT: Duration = Duration::from_secs(660);
+/// For one answer of the engine; a hung one must not hang whoever asked.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// For the first word of a pull: the engine asks the registry before it says anything.
+const PULL_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The engine of this host.
 pub(super) struct Engine {
@@ -76,9 +79,18 @@ fn engine(what: &str, error: &Error) -> HostError {
     HostError::new(HostErrorCode::Engine, format!("{what}: {}", reason(error)))
 }
 
-/// The engine's own words, on one line.
+/// The engine's own words, on one line, with what lies behind them: a client error alone says nothing.
 fn reason(error: &Error) -> String {
-    clean(&error.to_string(), 400)
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    clean(&text, 400)
 }
 
 fn missing(error: &Error) -> bool {
@@ -126,7 +138,8 @@ impl Engine {
             .tag(release.digest.as_str())
             .build();
         let login = credentials::login(&self.logins, &release.repository);
-        let mut progress = std::pin::pin!(self.docker.create_image(Some(options), None, login));
+        let docker = self.docker.clone().with_timeout(PULL_TIMEOUT);
+        let mut progress = std::pin::pin!(docker.create_image(Some(options), None, login));
         while let Some(step) = progress.next().await {
             step.map_err(|error| {
                 HostError::new(HostErrorCode::Image, format!("cannot pull {name}: {}", reason(&error)))
@@ -177,7 +190,8 @@ impl Engine {
     pub(super) async fn stop(&self, name: &str, seconds: u32) -> Result<(), HostError> {
         let options =
             StopContainerOptionsBuilder::default().t(i32::try_from(seconds).unwrap_or(i32::MAX)).build();
-        match self.docker.stop_container(name, Some(options)).await {
+        let docker = self.docker.clone().with_timeout(TIMEOUT + Duration::from_secs(u64::from(seconds)));
+        match docker.stop_container(name, Some(options)).await {
             Ok(()) => Ok(()),
             Err(error) if missing(&error) => Ok(()),
             // 304: it does not run.

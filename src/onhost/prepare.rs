@@ -16,13 +16,10 @@ use super::proxy::Proxy;
 use super::state::{Record, Stage, State};
 use super::store::{LockKind, Store};
 use super::transition::Preparation;
-use super::{Host, retire, secrets as files, stat};
+use super::{Host, retire, secrets as files};
 use crate::domain::release::ReleaseRef;
 use crate::domain::run::RunConfig;
 use crate::host::wire::{Authority, Evidence, HostError, HostErrorCode, Request, Secret, Slot};
-
-/// How long the proxy may take to see what the probes see.
-const PROXY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is to run, and for whom.
 pub(super) struct Candidate<'a> {
@@ -76,7 +73,11 @@ pub(super) async fn prepare(
             {
                 return Ok(());
             }
-            state = store.change(request, |state| Ok(state.prepare_again(slot))).await?.1;
+            let again = |state: &mut State| {
+                state.prepare_again(slot);
+                Ok(())
+            };
+            state = store.change(request, again).await?.1;
             slot
         }
     };
@@ -162,7 +163,8 @@ async fn bring_up(
     engine.remove(container).await?;
     start(place, &image, mounts, candidate.secrets).await?;
     become_healthy(place, candidate.secrets).await?;
-    seen_by_proxy(place, &proxy).await?;
+    // Its own checks too, so that none of the first requests is refused.
+    proxy.sees(*slot).await?;
     engine.keep_up(container).await
 }
 
@@ -269,23 +271,4 @@ async fn unhealthy(
         log: lines(&place.engine.log(&place.container).await, secrets),
     }));
     error
-}
-
-/// Waits until the proxy's own checks have seen the candidate, so that none of its first requests is refused.
-async fn seen_by_proxy(place: &Place<'_>, proxy: &Proxy<'_>) -> Result<(), HostError> {
-    let begun = place.host.clock.elapsed();
-    while !stat::up(&proxy.servers().await?, &place.state.service, place.slot) {
-        if place.host.clock.elapsed().saturating_sub(begun) > PROXY_PATIENCE {
-            return Err(HostError::new(
-                HostErrorCode::Proxy,
-                format!(
-                    "slot {} is healthy on port {} and the proxy's own check does not pass: do its port and \
-                     health path fit?",
-                    place.slot, place.record.port
-                ),
-            ));
-        }
-        place.host.clock.sleep(Duration::from_millis(100)).await;
-    }
-    Ok(())
 }

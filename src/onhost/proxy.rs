@@ -15,7 +15,11 @@ use super::store::{failed, write_durably};
 use crate::domain::id::ServiceName;
 use crate::host::wire::{HostError, HostErrorCode, Slot};
 
+/// For one answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For its checks to see what our probes see.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The proxy of this host, for one service.
 pub(super) struct Proxy<'a> {
@@ -54,6 +58,21 @@ impl<'a> Proxy<'a> {
             return Ok(servers);
         }
         Err(proxy_error(format!("the proxy knows no service {}: configure the host", self.service)))
+    }
+
+    /// Waits until the proxy's own checks see a slot answer: after a start of either they need a moment.
+    pub(super) async fn sees(&self, slot: Slot) -> Result<(), HostError> {
+        let begun = self.host.clock.elapsed();
+        while !stat::up(&self.servers().await?, &self.service, slot) {
+            if self.host.clock.elapsed().saturating_sub(begun) > PATIENCE {
+                return Err(proxy_error(format!(
+                    "slot {slot} is healthy and the check of the proxy does not pass: do its port and its health \
+                     path in the proxy's configuration fit?"
+                )));
+            }
+            self.host.clock.sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
     }
 
     /// Cuts what a slot still works on.

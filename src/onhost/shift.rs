@@ -1,12 +1,12 @@
 //! Moves traffic: to a candidate, for good, or back. What is durable comes first on the way forward, and the proxy
 //! comes first on the way back.
 
+use super::Host;
 use super::engine::Engine;
 use super::prepare::fit;
 use super::proxy::Proxy;
 use super::state::{Route, State};
 use super::store::Store;
-use super::{Host, stat};
 use crate::domain::deployment::Kind;
 use crate::host::wire::{Authority, HostError, HostErrorCode, Request, Slot};
 
@@ -69,10 +69,7 @@ async fn ready(
             format!("the candidate of deployment {} takes no traffic: {problem}", authority.deployment),
         ));
     }
-    if !stat::up(&proxy.servers().await?, &state.service, slot) {
-        return Err(HostError::new(HostErrorCode::Proxy, format!("the proxy does not see slot {slot} up")));
-    }
-    Ok(())
+    proxy.sees(slot).await
 }
 
 /// Compares what the engine runs with what was asked for, after the switch.
