@@ -10,8 +10,8 @@ use crate::domain::id::{Digest, Fence, HostName};
 use crate::domain::plan::Plan;
 use crate::domain::run::RunConfig;
 use crate::domain::step::Step;
-use crate::host::Task;
 use crate::host::wire::{Authority, Command, Evidence, HostError, HostErrorCode, Observation, Secret};
+use crate::host::{Reply, Task};
 
 /// What a step needs beside the plan.
 #[derive(Debug, Clone)]
@@ -97,6 +97,28 @@ fn serves(seen: &Observation, wanted: &Digest, healthy: bool) -> Result<(), Host
             slot.restarts
         );
         return Err(HostError::new(HostErrorCode::Unhealthy, message));
+    }
+    Ok(())
+}
+
+/// What the replies say of a step; the first host of it that is not as it must be.
+///
+/// # Errors
+/// That host, and why.
+pub fn judge(plan: &Plan, sees: bool, step: &Step, replies: &[Reply]) -> Result<(), (HostName, HostError)> {
+    let hosts = match step.host() {
+        Some(host) => std::slice::from_ref(host),
+        None => &plan.hosts,
+    };
+    for host in hosts {
+        let reply = replies.iter().find(|reply| reply.host == *host);
+        match reply.map(|reply| &reply.result) {
+            Some(Ok(seen)) if sees => check(plan, step, host, seen),
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(HostError::new(HostErrorCode::NoAnswer, "no answer came back for this host")),
+        }
+        .map_err(|error| (host.clone(), error))?;
     }
     Ok(())
 }
