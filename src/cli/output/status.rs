@@ -1,0 +1,1 @@
+//! `relman status` for people.
