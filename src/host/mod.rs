@@ -5,6 +5,10 @@
 
 #[cfg(feature = "cli")]
 pub mod ansible;
+#[cfg(test)]
+pub mod contract;
+#[cfg(test)]
+pub mod fake;
 #[cfg(feature = "cli")]
 pub mod local;
 #[cfg(feature = "cli")]
