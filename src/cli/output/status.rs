@@ -3,17 +3,17 @@
 use crate::commands::status::{HostDrift, HostStatus, Report};
 use crate::domain::drift::Drift;
 
-use super::Style;
+use super::{Cell, Style, Tone, printable};
 
 /// The report for people.
 pub fn show(report: &Report, style: &Style) -> String {
-    let mut lines = vec![headline(report, style)];
+    let mut lines = vec![style.paint(Tone::Strong, &headline(report, style))];
     if let Some(hold) = &report.hold {
         lines.push(format!(
             "On hold since {} by {}: {}",
             style.ago(hold.since),
-            hold.actor.name,
-            hold.reason
+            printable(&hold.actor.name),
+            printable(&hold.reason)
         ));
     }
     if let Some(flight) = &report.in_flight {
@@ -27,23 +27,23 @@ pub fn show(report: &Report, style: &Style) -> String {
             flight.id,
             flight.kind,
             flight.version.tag(),
-            flight.actor
+            printable(&flight.actor)
         ));
     }
     if let Some(lease) = &report.lease {
         lines.push(format!(
             "Lease: {} on {} (pid {}) since {}, doing: {}",
-            lease.actor,
-            lease.machine,
+            printable(&lease.actor),
+            printable(&lease.machine),
             lease.pid,
             style.ago(lease.since),
-            lease.purpose
+            printable(&lease.purpose)
         ));
     }
     lines.push(String::new());
     let headers = ["HOST", "WANTED", "RUNNING", "DIGEST", "SLOT", "WEIGHT", "HEALTH", "SINCE", "DRIFT"];
     let rows = report.hosts.iter().map(|host| row(host, style)).collect();
-    lines.push(style.table(&headers, rows));
+    lines.push(style.table(&headers, rows).trim_end().to_owned());
     if !report.observable {
         lines.push(
             "What runs on these hosts is not known: a playbook of your own deploys them, and relman cannot look."
@@ -51,15 +51,14 @@ pub fn show(report: &Report, style: &Style) -> String {
         );
     }
     lines.extend(
-        report
-            .hosts
-            .iter()
-            .filter_map(|host| host.error.as_ref().map(|error| format!("{}: {error}", host.name))),
+        report.hosts.iter().filter_map(|host| {
+            host.error.as_ref().map(|error| format!("{}: {}", host.name, printable(error)))
+        }),
     );
     for host in &report.forgotten {
         lines.push(format!("{host} has a release on record, and relman.toml does not name it any more."));
     }
-    lines.join("\n")
+    lines.join("\n") + "\n"
 }
 
 fn headline(report: &Report, style: &Style) -> String {
@@ -73,14 +72,19 @@ fn headline(report: &Report, style: &Style) -> String {
     }
 }
 
-fn row(host: &HostStatus, style: &Style) -> Vec<String> {
+fn row(host: &HostStatus, style: &Style) -> Vec<Cell> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let running = match (&host.running_version, &host.running_digest) {
         (Some(version), _) => Some(version.tag()),
         (None, Some(_)) => Some("not in the ledger".to_owned()),
         (None, None) => None,
     };
-    vec![
+    let tone = match host.drift {
+        None => Tone::Plain,
+        Some(HostDrift::Unobserved) => Tone::Warn,
+        Some(HostDrift::Drift(_)) => Tone::Bad,
+    };
+    let mut cells: Vec<Cell> = vec![
         host.name.to_string(),
         or_dash(host.wanted.as_ref().map(|version| version.tag())),
         or_dash(running),
@@ -89,8 +93,12 @@ fn row(host: &HostStatus, style: &Style) -> Vec<String> {
         or_dash(host.weight.map(|weight| format!("{weight} %"))),
         or_dash(host.healthy.map(|healthy| if healthy { "healthy" } else { "unhealthy" }.to_owned())),
         or_dash(host.since.map(|at| style.ago(at))),
-        drift(host).to_owned(),
     ]
+    .into_iter()
+    .map(Cell::from)
+    .collect();
+    cells.push(Cell::new(drift(host), tone));
+    cells
 }
 
 fn drift(host: &HostStatus) -> &'static str {

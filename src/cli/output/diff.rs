@@ -1,0 +1,1 @@
+//! `relman diff` for people.

@@ -1,0 +1,1 @@
+//! `relman doctor` for people.

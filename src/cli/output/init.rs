@@ -1,0 +1,1 @@
+//! `relman init` for people.

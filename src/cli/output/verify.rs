@@ -1,0 +1,1 @@
+//! `relman verify` for people.
