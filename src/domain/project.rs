@@ -362,9 +362,17 @@ fn advance(
             }
             deployment.committed = true;
             deployment.phase = Phase::Finishing;
+            // Nobody goes back from here by itself: whatever comes next has to reckon with this release.
+            environment.serving = Some(deployment.number);
         }
         Event::DeploymentFinished { outcome, message, verdict, .. } => {
-            if (*outcome == Outcome::Succeeded) != deployment.committed {
+            let fits = match outcome {
+                Outcome::Succeeded => deployment.committed,
+                // Also beyond the pivot: a rollback does not wait for hosts that lag.
+                Outcome::Superseded => true,
+                _ => !deployment.committed,
+            };
+            if !fits {
                 return Err(out_of_order());
             }
             finish(entry, deployment, environment, after, *outcome, *verdict);
@@ -393,7 +401,6 @@ fn finish(
     if outcome != Outcome::Succeeded {
         return;
     }
-    environment.serving = Some(deployment.number);
     let after_rollback = environment.hold.as_ref().is_some_and(|hold| hold.withdrawn.is_some());
     if deployment.kind == Kind::Deploy && after_rollback {
         environment.hold = None;
