@@ -3,6 +3,7 @@
 
 pub mod conventional;
 mod export;
+mod lookup;
 mod state;
 pub mod tags;
 mod walk;
