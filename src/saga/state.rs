@@ -93,6 +93,15 @@ impl State {
             .any(|((_, step), state)| step.host().is_some() && state.forward != Progress::Waiting)
     }
 
+    /// Whether one of these steps failed before.
+    pub fn is_retrying(&self, indexes: &[StepIndex]) -> bool {
+        let failed = |step: &StepState| {
+            matches!(step.forward, Progress::Failed(_)) && self.rolling_back.is_none()
+                || matches!(step.undo, Progress::Failed(_))
+        };
+        indexes.iter().filter_map(|index| self.steps.get(*index as usize)).any(failed)
+    }
+
     /// Applies the next event of this deployment; events that say nothing about steps leave it as it is.
     pub fn apply(&mut self, plan: &Plan, event: &Event) {
         match event {
