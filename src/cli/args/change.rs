@@ -13,9 +13,9 @@ use crate::domain::version::Version;
 /// `relman init`.
 #[derive(Debug, Args)]
 pub struct Init {
-    /// Registry and repository of the image, without tag
-    #[arg(long, value_name = "REGISTRY/NAME")]
-    pub repository: Option<String>,
+    /// Where the ledger is to be; without it, in your state directory
+    #[arg(long, value_name = "sqlite:PATH")]
+    pub ledger: Option<String>,
 }
 
 /// `relman release`.
