@@ -2,6 +2,7 @@
 //! its exit code, `cli/error.rs` prints it.
 
 mod convert;
+mod git;
 
 use std::error::Error as StdError;
 

@@ -3,6 +3,8 @@
 //! It also decides what may be recorded at all. A ledger serialises the appends of a stream, so a check made here
 //! against the records as they are holds when the entry is written: put-if-absent needs no other mechanism.
 
+// Long because: one event after the other; in pieces the rules could not be read together.
+
 use std::collections::BTreeMap;
 
 use super::deployment::{Deployment, Hold, Kind, Outcome, Phase, Verdict};

@@ -26,6 +26,7 @@ fn the_tree_is_tidy() {
 
 /// The violations of one check in a planted tree.
 fn planted(check: fn(&[File]) -> Vec<Violation>, files: &[(&str, &str)]) -> Vec<Violation> {
-    let files: Vec<File> = files.iter().map(|(path, text)| File::new(path, text)).collect();
+    let mut files: Vec<File> = files.iter().map(|(path, text)| File::new(path, text)).collect();
+    source::mark_tests(&mut files);
     check(&files)
 }

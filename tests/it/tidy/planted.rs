@@ -37,11 +37,22 @@ fn imports_along_the_layers_and_in_tests_are_left_alone() {
             "src/saga/run.rs",
             "use super::state;\n#[cfg(test)]\nmod tests {\n    use crate::ledger::memory::Memory;\n}",
         ),
-        ("src/ledger/contract.rs", "use crate::commands::Context;"),
         ("src/domain/x.rs", "//! See [`crate::saga`].\nconst A: &str = \"crate::cli\";"),
     ] {
         assert_eq!(planted(imports, &[(path, text)]), Vec::<String>::new(), "{path}: {text}");
     }
+}
+
+#[test]
+fn a_module_that_is_declared_for_tests_may_import_what_it_likes() {
+    let declares = ("src/ledger/mod.rs", "#[cfg(test)]\npub mod contract;\nmod other;\n");
+    for path in ["src/ledger/contract.rs", "src/ledger/contract/lease.rs"] {
+        assert!(planted(imports, &[declares, (path, "use crate::commands::Context;")]).is_empty(), "{path}");
+    }
+    assert_eq!(
+        planted(imports, &[declares, ("src/ledger/other.rs", "use crate::commands::Context;")]).len(),
+        1
+    );
 }
 
 #[test]

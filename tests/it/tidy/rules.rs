@@ -22,7 +22,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("src/registry/fake", &["domain", "registry", "registry::fake"]),
     ("src/registry/credentials", &["domain", "registry", "registry::credentials", "host::wire"]),
     ("src/image/", &["domain", "image", "image::docker", LEAF[1], LEAF[2], LEAF[3]]),
-    ("src/git/", &["domain", "git"]),
+    ("src/git/", &["domain", "git", "host::wire"]),
     ("src/host/", &["domain", "host"]),
     ("src/host/ansible", &["domain", "host", "host::ansible", "config", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
     ("src/host/local", &["domain", "host", "host::local", "config", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
@@ -95,7 +95,9 @@ pub(super) const IMPLEMENTATIONS: &[&str] = &[
     "registry::fake",
     "registry::credentials",
     "image::docker",
+    "image::fake",
     "host::ansible",
+    "host::fake",
     "host::local",
     "host::playbook",
 ];

@@ -11,22 +11,31 @@ pub(super) struct File {
     pub(super) text: String,
     /// Rust: without comments and the contents of texts, lines kept. Else empty.
     pub(super) code: String,
+    /// Whether some file declares it as a module of tests.
+    test: bool,
 }
 
 impl File {
     pub(super) fn new(path: &str, text: &str) -> Self {
         let code = if path.ends_with(".rs") { blank(text) } else { String::new() };
-        Self { path: path.to_owned(), text: text.to_owned(), code }
+        Self { path: path.to_owned(), text: text.to_owned(), code, test: false }
     }
 
     /// Whether it is Rust of the crate itself, tests in files of their own left out.
     pub(super) fn is_source(&self) -> bool {
-        self.path.starts_with("src/") && self.path.ends_with(".rs") && !self.is_test()
+        self.path.starts_with("src/") && self.path.ends_with(".rs") && !self.test
     }
 
-    fn is_test(&self) -> bool {
-        let name = self.path.rsplit('/').next().unwrap_or_default();
-        matches!(name, "tests.rs" | "contract.rs" | "testing.rs") || self.path.contains("/tests/")
+    /// Paths without `.rs` of the modules that this file declares for tests alone.
+    fn test_modules(&self) -> Vec<String> {
+        let stem = self.path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/lib");
+        let declared = self.code.split("#[cfg(test)]").skip(1).filter_map(|rest| {
+            let line =
+                rest.lines().find(|line| !line.trim().is_empty() && !line.trim_start().starts_with("#["))?;
+            let name = line.split_once("mod ")?.1.strip_suffix(';')?;
+            Some(format!("{stem}/{name}"))
+        });
+        declared.collect()
     }
 
     /// Code before the file's own test module.
@@ -50,7 +59,19 @@ pub(super) fn load(root: &Path) -> Vec<File> {
     let mut files = Vec::new();
     walk(root, root, &mut files);
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    mark_tests(&mut files);
     files
+}
+
+/// Files that are declared `#[cfg(test)] mod NAME;` are tests, and so is what lies below them.
+pub(super) fn mark_tests(files: &mut [File]) {
+    let modules: Vec<String> = files.iter().flat_map(File::test_modules).collect();
+    for file in files {
+        let within = |module: &String| {
+            file.path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        };
+        file.test = modules.iter().any(within);
+    }
 }
 
 fn walk(root: &Path, directory: &Path, files: &mut Vec<File>) {
