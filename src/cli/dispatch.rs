@@ -2,6 +2,7 @@
 //! [`Wire`] when it asks.
 
 mod change;
+mod deploy;
 mod read;
 
 use serde::Serialize;
@@ -59,7 +60,12 @@ impl Run {
 pub fn is_long(verb: &Verb) -> bool {
     matches!(
         verb,
-        Verb::Release(_) | Verb::Deploy(_) | Verb::Rollback(_) | Verb::Resume(_) | Verb::Abort(_) | Verb::Lock(_)
+        Verb::Release(_)
+            | Verb::Deploy(_)
+            | Verb::Rollback(_)
+            | Verb::Resume(_)
+            | Verb::Abort(_)
+            | Verb::Lock(_)
     )
 }
 
@@ -83,8 +89,10 @@ pub async fn run(cli: Cli, run: &Run) -> Result<u8, CommandError> {
         Verb::Mark(args) => change::mark(run, args).await,
         Verb::Lock(args) => change::lock(run, args).await,
         Verb::Unlock(args) => change::unlock(run, args).await,
-        Verb::Release(_) | Verb::Deploy(_) | Verb::Rollback(_) | Verb::Resume(_) | Verb::Abort(_) => {
-            Err(CommandError::new(ErrorKind::Bug, "this verb is not connected yet"))
-        }
+        Verb::Release(args) => deploy::release(run, args).await,
+        Verb::Deploy(args) => deploy::deploy(run, args).await,
+        Verb::Rollback(args) => deploy::rollback(run, args).await,
+        Verb::Resume(args) => deploy::resume(run, args).await,
+        Verb::Abort(args) => deploy::abort(run, args).await,
     }
 }

@@ -80,7 +80,8 @@ fn run(cli: Cli) -> u8 {
     let around = match Surroundings::capture() {
         Ok(around) => around,
         Err(error) => {
-            let error = CommandError::new(ErrorKind::Failed, "there is no working directory").caused_by(error);
+            let error =
+                CommandError::new(ErrorKind::Failed, "there is no working directory").caused_by(error);
             return fail(&error, &cli.global, false);
         }
     };

@@ -39,7 +39,9 @@ pub fn place(loaded: &Loaded, around: &Surroundings) -> Result<Place, CommandErr
             ErrorKind::Usage,
             format!("the ledger {} would be lost: {why}", ledger.display()),
         )
-        .hint("run relman on a runner of your own, with ledger.url = \"sqlite:PATH\" outside of its workspace")
+        .hint(
+            "run relman on a runner of your own, with ledger.url = \"sqlite:PATH\" outside of its workspace",
+        )
         .hint("or accept the loss with ledger.allow_ephemeral = true"));
     }
     let artifacts = match loaded.config.artifacts.url.as_deref().and_then(|url| url.strip_prefix("file:")) {

@@ -29,7 +29,10 @@ pub fn progress(global: &Global, around: &Surroundings, color: bool) -> Arc<dyn 
 
 /// Whether stderr gets colour.
 pub fn color(global: &Global, around: &Surroundings, terminal: bool) -> bool {
-    terminal && !global.no_color && around.variable("NO_COLOR").is_none() && around.variable("TERM") != Some("dumb")
+    terminal
+        && !global.no_color
+        && around.variable("NO_COLOR").is_none()
+        && around.variable("TERM") != Some("dumb")
 }
 
 /// Writes a line to stderr; a stderr that has gone away stops nothing.

@@ -9,7 +9,8 @@ use crate::interrupt::Interrupt;
 /// Watches from now on; must be called inside of the runtime. Where signals cannot be watched they end relman as
 /// they do by default, and the deployment can be resumed.
 pub fn watch(interrupt: &Interrupt) {
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return;
     };
     let interrupt = interrupt.clone();

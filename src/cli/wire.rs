@@ -178,10 +178,7 @@ impl Wire {
             fleet: self.fleet(identity, &settings)?,
             name,
             run,
-            secrets: Arc::new(Secrets {
-                variables: self.secret_variables(),
-                root: self.loaded.root.clone(),
-            }),
+            secrets: Arc::new(Secrets { variables: self.secret_variables(), root: self.loaded.root.clone() }),
             lease: self.lease(),
             settings,
         })
@@ -193,8 +190,7 @@ impl Wire {
 
     fn fleet(&self, identity: Identity, settings: &Environment) -> Result<Arc<dyn Fleet>, CommandError> {
         let config = self.config();
-        let tool =
-            Tool { command: config.ansible.command.clone(), environment: self.around.raw.clone() };
+        let tool = Tool { command: config.ansible.command.clone(), environment: self.around.raw.clone() };
         let access = &settings.access;
         let login = || Login {
             user: access.user.clone(),
@@ -270,7 +266,11 @@ impl Wire {
             image: config.image.clone(),
             version: config.version.clone(),
             repository,
-            registry: Arc::new(OciRegistry::new(credentials.clone(), config.image.insecure, self.clock.clone())?),
+            registry: Arc::new(OciRegistry::new(
+                credentials.clone(),
+                config.image.insecure,
+                self.clock.clone(),
+            )?),
             builder: Arc::new(DockerBuilder::new(address, logins(credentials))),
         })
     }

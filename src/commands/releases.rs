@@ -92,8 +92,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Report, CommandError> 
         .into_iter()
         .filter_map(|(_, record)| if let Record::Release(release) = record { Some(*release) } else { None })
         .collect();
-    let next =
-        records.last().filter(|_| page.more).map(|record| record.release.identity.version.to_string());
+    let next = records.last().filter(|_| page.more).map(|record| record.release.identity.version.to_string());
     let environments = environments(context).await?;
     let mut releases = Vec::with_capacity(records.len());
     for record in &records {

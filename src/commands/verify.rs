@@ -123,11 +123,8 @@ pub async fn run(
         None => None,
     };
     let finder = links::Finder { context, supply, live: live.as_ref() };
-    let releases: Vec<Linked> = stream::iter(&records)
-        .map(|record| finder.links(record))
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
+    let releases: Vec<Linked> =
+        stream::iter(&records).map(|record| finder.links(record)).buffered(AT_ONCE).collect().await;
     let broken = |linked: &Linked| linked.links.iter().any(|link| link.state == LinkState::Failed);
     let holds = chain.holds() && !releases.iter().any(broken);
     Ok(Report { schema: 1, ledger: context.ledger.location().to_string(), chain, releases, holds })

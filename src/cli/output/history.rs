@@ -10,7 +10,10 @@ pub fn show(report: &Report, style: &Style) -> String {
     if report.deployments.is_empty() {
         return format!("{place}: no deployment to show\n");
     }
-    let serving = report.serving.as_ref().map_or_else(|| "nothing serves".to_owned(), |v| format!("{} serves", v.tag()));
+    let serving = report
+        .serving
+        .as_ref()
+        .map_or_else(|| "nothing serves".to_owned(), |v| format!("{} serves", v.tag()));
     let headers = ["", "ID", "VERSION", "KIND", "OUTCOME", "VERDICT", "BEGAN", "TOOK", "BY", "REASON"];
     let rows = report.deployments.iter().map(|row| cells(row, style)).collect();
     let mut text = format!("{place}: {serving}\n\n{}", style.table(&headers, rows));
@@ -43,7 +46,9 @@ pub(super) fn outcome(row: &Row) -> Cell {
             let tone = match outcome {
                 Outcome::Succeeded => Tone::Good,
                 Outcome::Failed | Outcome::RollbackFailed => Tone::Bad,
-                Outcome::RolledBack | Outcome::Cancelled | Outcome::Rejected | Outcome::Superseded => Tone::Warn,
+                Outcome::RolledBack | Outcome::Cancelled | Outcome::Rejected | Outcome::Superseded => {
+                    Tone::Warn
+                }
             };
             Cell::new(outcome.to_string(), tone)
         }

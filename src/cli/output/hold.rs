@@ -9,7 +9,11 @@ pub fn show(report: &Report, style: &Style) -> String {
     let mut text = match &report.hold {
         Some(hold) => {
             let words = format!("{place} is on hold: {}", hold.reason);
-            format!("{}\nNo deploy passes until: relman unhold --env {} --reason '…'\n", style.paint(Tone::Warn, &words), report.environment)
+            format!(
+                "{}\nNo deploy passes until: relman unhold --env {} --reason '…'\n",
+                style.paint(Tone::Warn, &words),
+                report.environment
+            )
         }
         None => format!("{}\n", style.paint(Tone::Good, &format!("{place} takes deploys again"))),
     };

@@ -15,7 +15,9 @@ pub fn show(report: &Report, style: &Style) -> String {
         text.push_str(&format!("Held for {}, and given back\n", duration(seconds)));
     }
     match &report.lease {
-        Some(lease) => text.push_str(&format!("The deploy lock of {place} is held by {}\n", holder(lease, style))),
+        Some(lease) => {
+            text.push_str(&format!("The deploy lock of {place} is held by {}\n", holder(lease, style)))
+        }
         None => text.push_str(&format!("The deploy lock of {place} is free\n")),
     }
     if let (None, Some(id)) = (&report.lease, &report.in_flight) {

@@ -11,7 +11,10 @@ pub fn show(report: &Report, style: &Style) -> String {
     let tone = if report.verdict == Verdict::Proven { Tone::Good } else { Tone::Warn };
     let mut text = format!("{}\n", style.paint(tone, &words));
     if report.serves && report.verdict == Verdict::Faulty {
-        text.push_str(&format!("It serves now. To take it back: relman rollback --env {}\n", report.environment));
+        text.push_str(&format!(
+            "It serves now. To take it back: relman rollback --env {}\n",
+            report.environment
+        ));
     }
     text
 }

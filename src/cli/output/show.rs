@@ -22,7 +22,8 @@ pub fn show(report: &Report, style: &Style) -> String {
         None if row.interrupted => "interrupted: relman resume, or relman abort".to_owned(),
         None => row.phase.to_string(),
     };
-    let took = row.duration_seconds.map(|s| format!(" after {}", duration(s.unsigned_abs()))).unwrap_or_default();
+    let took =
+        row.duration_seconds.map(|s| format!(" after {}", duration(s.unsigned_abs()))).unwrap_or_default();
     let message = row.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     let facts = [
         ("Outcome", format!("{ended}{took}{message}")),
