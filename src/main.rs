@@ -1,2 +1,7 @@
 //! The `relman` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    relman::cli::main()
+}

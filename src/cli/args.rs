@@ -102,7 +102,7 @@ pub enum ProgressMode {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Make a repository with a Dockerfile deployable; overwrites nothing
-    #[command(after_help = "Example:\n  relman init --repository registry.example/team/web")]
+    #[command(after_help = "Example:\n  relman init --ledger sqlite:/var/lib/relman/web.db")]
     Init(Init),
     /// Check everything that a deploy will need, all failures at once
     Doctor,

@@ -39,6 +39,8 @@ pub struct Args {
     pub fixes: Option<String>,
     /// Only these hosts.
     pub hosts: Vec<HostName>,
+    /// How HEAD is released when it has no release.
+    pub release: release::Args,
 }
 
 /// Deploys.
@@ -103,7 +105,7 @@ async fn deploy(
             return Ok(superseded_unreleased(site, serving.as_ref()));
         }
         Wanted::Commit(_) => {
-            let released = release::run(context, supply, release::Args::default()).await?;
+            let released = release::run(context, supply, args.release.clone()).await?;
             released.release.ok_or_else(|| {
                 CommandError::new(ErrorKind::Usage, "a build without a version cannot be deployed")
                     .hint("commit your changes, then relman deploy")

@@ -333,6 +333,8 @@ async fn in_git<T: Send + 'static>(
 }
 
 #[cfg(test)]
+mod lab;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

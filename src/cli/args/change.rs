@@ -13,9 +13,9 @@ use crate::domain::version::Version;
 /// `relman init`.
 #[derive(Debug, Args)]
 pub struct Init {
-    /// Registry and repository of the image, without tag
-    #[arg(long, value_name = "REGISTRY/NAME")]
-    pub repository: Option<String>,
+    /// Where the ledger is to be; without it, in your state directory
+    #[arg(long, value_name = "sqlite:PATH")]
+    pub ledger: Option<String>,
 }
 
 /// `relman release`.
@@ -74,9 +74,6 @@ pub struct Deploy {
     /// Only these hosts
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<HostName>,
-    /// Without TARGET: deploy HEAD although the work tree has changes, which are not in it
-    #[arg(long, conflicts_with = "target")]
-    pub allow_dirty: bool,
 }
 
 /// `relman rollback`.
@@ -137,9 +134,6 @@ pub struct Abort {
     /// Why, for the ledger
     #[arg(long, value_name = "TEXT", value_parser = values::reason)]
     pub reason: Option<String>,
-    /// How long to wait for whoever works on it: 0, 30s, 15m
-    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
-    pub lock_wait: Duration,
 }
 
 /// A verb that needs nothing but a reason.

@@ -1,69 +1,57 @@
 //! `relman deploy`, `rollback`, `resume` and `abort` for people.
 
-use super::{Style, Tone, duration};
+use super::{Style, Tone, duration, printable};
 use crate::commands::deploy::{Report, ReportResult};
 
-/// The report as text.
+/// The result first, then what a reader should know.
 pub fn show(report: &Report, style: &Style) -> String {
-    let mut out = headline(report, style);
-    out.push('\n');
-    if report.result == ReportResult::Listed {
-        let rows = report.candidates.iter().map(|candidate| {
-            let (mark, why) = match &candidate.skipped {
-                None => ("→", "can be rolled back to"),
-                Some(why) => ("", why.as_str()),
-            };
-            vec![mark.to_owned(), candidate.version.tag(), candidate.id.to_string(), why.to_owned()]
-        });
-        out.push_str(&style.table(&["", "VERSION", "DEPLOYMENT", ""], rows.collect::<Vec<_>>()));
+    let tag = report.version.as_ref().map_or_else(|| "nothing".to_owned(), |version| version.tag());
+    let place = &report.environment;
+    let (tone, words) = match report.result {
+        ReportResult::Deployed => (Tone::Good, format!("{tag} serves {place}")),
+        ReportResult::NothingToDo => (Tone::Good, format!("{tag} serves {place} already: nothing to do")),
+        ReportResult::Superseded => {
+            (Tone::Warn, format!("what serves {place} is newer: nothing was changed"))
+        }
+        ReportResult::Planned => {
+            (Tone::Plain, format!("{tag} would be deployed to {place}; nothing was changed"))
+        }
+        ReportResult::Listed => (Tone::Plain, format!("where {place} could go back to, newest first")),
+        ReportResult::Aborted => (Tone::Warn, format!("{tag} was stopped; {place} is as it was before")),
+    };
+    let mut text = format!("{}\n", style.paint(tone, &words));
+    let mut line =
+        |name: &str, value: String| text.push_str(&format!("  {name:<11} {}\n", printable(&value)));
+    if let Some(id) = &report.id {
+        let took =
+            report.duration_seconds.map(|s| format!(", {}", duration(s.unsigned_abs()))).unwrap_or_default();
+        line("deployment", format!("{id}{took}"));
     }
-    for (number, stage) in report.stages.iter().enumerate() {
-        out.push_str(&format!("  {}. {}\n", number + 1, stage.join(", ")));
+    if let Some(from) = &report.from_version {
+        line("before", from.tag());
+    }
+    if let (Some(commit), Some(digest)) = (&report.commit, &report.digest) {
+        line("image", format!("{} of commit {}", digest.short(), commit.short()));
+    }
+    if !report.hosts.is_empty() {
+        line("hosts", report.hosts.iter().map(|host| host.as_str()).collect::<Vec<_>>().join(", "));
+    }
+    for (n, stage) in report.stages.iter().enumerate() {
+        line(&format!("stage {}", n + 1), stage.join(", "));
+    }
+    if !report.candidates.is_empty() {
+        let rows = report
+            .candidates
+            .iter()
+            .map(|one| {
+                let why = one.skipped.clone().unwrap_or_else(|| "yes".to_owned());
+                vec![one.version.tag(), one.id.to_string(), why]
+            })
+            .collect();
+        text.push_str(&format!("\n{}", style.table(&["VERSION", "DEPLOYMENT", "GO BACK?"], rows)));
     }
     for note in &report.notes {
-        out.push_str(&style.paint(Tone::Dim, &format!("  {note}")));
-        out.push('\n');
+        text.push_str(&format!("{}\n", style.paint(Tone::Dim, note)));
     }
-    out
-}
-
-fn headline(report: &Report, style: &Style) -> String {
-    let environment = &report.environment;
-    let version = report.version.as_ref().map(|version| version.tag());
-    let version = version.as_deref().unwrap_or("HEAD");
-    let before = match &report.from_version {
-        Some(before) => format!(", before it {}", before.tag()),
-        None => String::new(),
-    };
-    let id = report.id.as_ref().map(ToString::to_string).unwrap_or_default();
-    match report.result {
-        ReportResult::Deployed => {
-            let hosts = match report.hosts.len() {
-                1 => "1 host".to_owned(),
-                n => format!("{n} hosts"),
-            };
-            let took = match report.duration_seconds {
-                Some(seconds) => format!(" after {}", duration(seconds.unsigned_abs())),
-                None => String::new(),
-            };
-            style.paint(
-                Tone::Good,
-                &format!("{version} serves in {environment} on {hosts}{took} ({id}{before})"),
-            )
-        }
-        ReportResult::NothingToDo => style.paint(Tone::Good, "nothing to do"),
-        ReportResult::Superseded => style
-            .paint(Tone::Warn, &format!("{version} was not deployed to {environment}: what serves is newer")),
-        ReportResult::Planned => format!("{version} would be deployed to {environment} as {id}{before}:"),
-        ReportResult::Listed => format!(
-            "{environment} serves {}; it can go back to:",
-            match &report.from_version {
-                Some(serving) => serving.tag(),
-                None => "nothing".to_owned(),
-            }
-        ),
-        ReportResult::Aborted => {
-            style.paint(Tone::Warn, &format!("{id} is stopped; {environment} is as it was before"))
-        }
-    }
+    text
 }

@@ -56,11 +56,7 @@ impl Style {
 
     /// Text in a tone, outside of tables. Control characters are taken out.
     pub fn paint(&self, tone: Tone, text: &str) -> String {
-        let text = printable(text);
-        match (self.color, tone.sgr()) {
-            (true, Some(sgr)) => format!("\x1b[{sgr}m{text}\x1b[0m"),
-            _ => text,
-        }
+        tone.paint(self.color, &printable(text))
     }
 }
 

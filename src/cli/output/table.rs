@@ -24,7 +24,7 @@ pub enum Tone {
 
 impl Tone {
     /// Parameters of the SGR escape sequence (ECMA-48).
-    pub(super) fn sgr(self) -> Option<&'static str> {
+    fn sgr(self) -> Option<&'static str> {
         match self {
             Self::Plain => None,
             Self::Good => Some("32"),
@@ -32,6 +32,14 @@ impl Tone {
             Self::Bad => Some("31"),
             Self::Dim => Some("2"),
             Self::Strong => Some("1"),
+        }
+    }
+
+    /// Text in this tone. Its control characters must be out already.
+    pub fn paint(self, color: bool, text: &str) -> String {
+        match (color, self.sgr()) {
+            (true, Some(sgr)) => format!("\x1b[{sgr}m{text}\x1b[0m"),
+            _ => text.to_owned(),
         }
     }
 }

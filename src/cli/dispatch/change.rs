@@ -1,0 +1,70 @@
+//! Verbs that change something.
+
+use super::Run;
+use crate::cli::args;
+use crate::cli::output;
+use crate::cli::wire::Access;
+use crate::clock::SystemClock;
+use crate::commands::error::CommandError;
+use crate::commands::{self};
+use crate::domain::id::EnvironmentName;
+use crate::domain::target::Target;
+
+/// The environment that a target names, if it names one.
+pub(super) fn named(target: &Target) -> Option<&EnvironmentName> {
+    match target {
+        Target::Deployment { environment, .. } => environment.as_ref(),
+        Target::Version(_) | Target::Commit(_) | Target::Digest(_) | Target::Back(_) => None,
+    }
+}
+
+pub(super) fn init(run: &Run, args: args::Init) -> Result<u8, CommandError> {
+    let args = commands::init::Args { root: run.around.directory.clone(), ledger: args.ledger };
+    let report = commands::init::run(&SystemClock, &args)?;
+    run.print(&report, output::init::show)
+}
+
+pub(super) async fn hold(run: &Run, args: args::WithReason) -> Result<u8, CommandError> {
+    let wire = run.wire()?;
+    let environment = wire.environment(None)?;
+    let report = commands::hold::set(&wire.context(Access::Write)?, &environment, args.reason).await?;
+    run.print(&report, output::hold::show)
+}
+
+pub(super) async fn unhold(run: &Run, args: args::WithReason) -> Result<u8, CommandError> {
+    let wire = run.wire()?;
+    let environment = wire.environment(None)?;
+    let report = commands::hold::lift(&wire.context(Access::Write)?, &environment, args.reason).await?;
+    run.print(&report, output::hold::show)
+}
+
+pub(super) async fn mark(run: &Run, args: args::Mark) -> Result<u8, CommandError> {
+    let wire = run.wire()?;
+    let environment = wire.environment(named(&args.target))?;
+    let context = wire.context(Access::Write)?;
+    let report =
+        commands::mark::run(&context, &environment, args.target, args.verdict.into(), args.reason).await?;
+    run.print(&report, output::mark::show)
+}
+
+pub(super) async fn lock(run: &Run, args: args::Lock) -> Result<u8, CommandError> {
+    let wire = run.wire()?;
+    let environment = wire.environment(None)?;
+    let report = match args.reason {
+        None => commands::lock::show(&wire.context(Access::Read)?, &environment).await?,
+        Some(reason) => {
+            crate::cli::signals::watch(&run.interrupt);
+            let context = wire.context(Access::Write)?;
+            commands::lock::hold(&context, &environment, &reason, args.ttl, wire.lease()).await?
+        }
+    };
+    run.print(&report, output::lock::show)
+}
+
+pub(super) async fn unlock(run: &Run, args: args::WithReason) -> Result<u8, CommandError> {
+    let wire = run.wire()?;
+    let environment = wire.environment(None)?;
+    let context = wire.context(Access::Write)?;
+    let report = commands::lock::free(&context, &environment, &args.reason, wire.lease()).await?;
+    run.print(&report, output::lock::show)
+}

@@ -1,0 +1,175 @@
+//! Verbs that release or deploy. In GitHub Actions `release` and `deploy` also write step outputs and a summary.
+
+use super::Run;
+use super::change::named;
+use crate::cli::wire::{Access, Wire};
+use crate::cli::{args, github, output, signals};
+use crate::clock::{Clock as _, SystemClock};
+use crate::commands::deploy::Report;
+use crate::commands::error::CommandError;
+use crate::commands::{self, Context, Site};
+use crate::domain::id::EnvironmentName;
+use crate::domain::target::Target;
+use crate::git::PushToken;
+use crate::host::wire::Secret;
+
+async fn site(run: &Run, named: Option<&EnvironmentName>) -> Result<(Wire, Context, Site), CommandError> {
+    signals::watch(&run.interrupt);
+    let wire = run.wire()?;
+    let context = wire.context(Access::Write)?;
+    let site = wire.site(&context, wire.environment(named)?).await?;
+    Ok((wire, context, site))
+}
+
+/// What CI knows about the commit that it checked out.
+fn of_ci(wire: &Wire) -> commands::release::Args {
+    let around = &wire.around;
+    let server = around.variable("GITHUB_SERVER_URL");
+    let is_branch = around.variable("GITHUB_REF_TYPE") == Some("branch");
+    let branch = around
+        .variable("GITHUB_HEAD_REF")
+        .or_else(|| around.variable("GITHUB_REF_NAME").filter(|_| is_branch))
+        .or_else(|| around.variable("CI_COMMIT_BRANCH"));
+    let source = match (server, around.variable("GITHUB_REPOSITORY")) {
+        (Some(server), Some(repository)) => Some(format!("{server}/{repository}")),
+        _ => around.variable("CI_PROJECT_URL").map(str::to_owned),
+    };
+    // The job's token is for the server of the job alone.
+    let host =
+        server.and_then(|server| server.strip_prefix("https://")).map(|host| host.trim_end_matches('/'));
+    let push_token = match (host, around.variable("GITHUB_TOKEN")) {
+        (Some(host), Some(token)) => {
+            Some(PushToken { host: host.to_owned(), token: Secret::new(token.to_owned()) })
+        }
+        _ => None,
+    };
+    commands::release::Args {
+        branch: branch.map(str::to_owned),
+        source,
+        push_token,
+        ..commands::release::Args::default()
+    }
+}
+
+pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, CommandError> {
+    signals::watch(&run.interrupt);
+    let wire = run.wire()?;
+    let access = if args.dry_run { Access::Read } else { Access::Write };
+    let context = wire.context(access)?;
+    let args = commands::release::Args {
+        version: args.version,
+        dry_run: args.dry_run,
+        image: args.image,
+        prerelease: args.prerelease,
+        new_build: args.new_build,
+        repair: args.repair,
+        allow_dirty: args.allow_dirty,
+        ..of_ci(&wire)
+    };
+    let report = commands::release::run(&context, &wire.supply()?, args).await?;
+    let text = |value: Option<String>| value.unwrap_or_default();
+    let outputs = [
+        ("version", text(report.version.as_ref().map(ToString::to_string))),
+        ("commit", report.commit.to_string()),
+        ("digest", text(report.digest.as_ref().map(ToString::to_string))),
+        ("image", text(report.image.clone())),
+        ("tags", report.tags.join(" ")),
+    ];
+    tell_github(&wire, "relman release", &outputs);
+    run.print(&report, output::release::show)
+}
+
+pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandError> {
+    let (wire, context, site) = match args.dry_run {
+        // A dry run has nothing to write with.
+        true => planning(run, None).await?,
+        false => site(run, None).await?,
+    };
+    let args = commands::deploy::Args {
+        target: args.target,
+        dry_run: args.dry_run,
+        reason: args.reason,
+        lock_wait: args.lock_wait,
+        timeout: args.timeout,
+        allow_older: args.allow_older,
+        override_hold: args.override_hold,
+        fixes: args.fixes.map(|id| id.to_string()),
+        hosts: args.hosts,
+        release: of_ci(&wire),
+    };
+    let result = commands::deploy::run(&context, &site, &wire.supply()?, args).await;
+    let outputs = match &result {
+        Ok(report) => outputs(report),
+        Err(error) => vec![("environment", site.name.to_string()), ("error", error.to_string())],
+    };
+    tell_github(&wire, "relman deploy", &outputs);
+    run.print(&result?, output::deploy::show)
+}
+
+fn outputs(report: &Report) -> Vec<(&'static str, String)> {
+    let text = |value: Option<String>| value.unwrap_or_default();
+    let result = serde_json::to_value(report.result).unwrap_or_default();
+    vec![
+        ("environment", report.environment.clone()),
+        ("result", result.as_str().unwrap_or_default().to_owned()),
+        ("deployment", text(report.id.as_ref().map(ToString::to_string))),
+        ("version", text(report.version.as_ref().map(ToString::to_string))),
+        ("commit", text(report.commit.as_ref().map(ToString::to_string))),
+        ("digest", text(report.digest.as_ref().map(ToString::to_string))),
+        ("from_version", text(report.from_version.as_ref().map(ToString::to_string))),
+    ]
+}
+
+fn tell_github(wire: &Wire, title: &str, outputs: &github::Outputs<'_>) {
+    for failure in github::write(&wire.around, title, outputs, &SystemClock.token()) {
+        wire.progress.note(&failure);
+    }
+}
+
+async fn planning(run: &Run, named: Option<&EnvironmentName>) -> Result<(Wire, Context, Site), CommandError> {
+    let wire = run.wire()?;
+    let context = wire.context(Access::Read)?;
+    let site = wire.site(&context, wire.environment(named)?).await?;
+    Ok((wire, context, site))
+}
+
+pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, CommandError> {
+    // `production#142` names the release; where to is another matter, so its environment counts only without --env.
+    let environment = args.to.as_ref().and_then(named).filter(|_| run.global.env.is_none());
+    let (wire, context, site) = match args.dry_run || args.list {
+        true => planning(run, environment).await?,
+        false => site(run, environment).await?,
+    };
+    let args = commands::rollback::Args {
+        config_now: args.config == args::Moment::Now,
+        secrets_then: args.secrets == args::Moment::Then,
+        target: args.to,
+        list: args.list,
+        dry_run: args.dry_run,
+        reason: args.reason,
+        no_hold: args.no_hold,
+        hosts: args.hosts,
+        yes: run.global.yes,
+        timeout: args.timeout,
+    };
+    let report = commands::rollback::run(&context, &site, &wire.supply()?, args).await?;
+    run.print(&report, output::deploy::show)
+}
+
+pub(super) async fn resume(run: &Run, args: args::Resume) -> Result<u8, CommandError> {
+    let (_, context, site) = site(run, args.id.as_ref().and_then(named)).await?;
+    let number = match args.id {
+        Some(Target::Deployment { number, .. }) => Some(number),
+        _ => None,
+    };
+    let args = commands::resume::Args { number, lock_wait: args.lock_wait };
+    let report = commands::resume::run(&context, &site, args).await?;
+    run.print(&report, output::deploy::show)
+}
+
+pub(super) async fn abort(run: &Run, args: args::Abort) -> Result<u8, CommandError> {
+    let (_, context, site) = site(run, None).await?;
+    let args = commands::abort::Args { reason: args.reason };
+    let report = commands::abort::run(&context, &site, args).await?;
+    run.print(&report, output::deploy::show)
+}

@@ -1,0 +1,134 @@
+//! Where ledger and artifacts lie. A place where the ledger would be lost is refused.
+
+use std::path::{Path, PathBuf};
+
+use super::surroundings::Surroundings;
+use crate::commands::error::{CommandError, ErrorKind};
+use crate::config::load::Loaded;
+
+/// Where they lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The ledger's file.
+    pub ledger: PathBuf,
+    /// The folder of artifacts.
+    pub artifacts: PathBuf,
+}
+
+/// Where they lie by configuration and surroundings.
+///
+/// # Errors
+/// When the configuration names none, or one where the ledger would be lost.
+pub fn place(loaded: &Loaded, around: &Surroundings) -> Result<Place, CommandError> {
+    let settings = &loaded.config.ledger;
+    let ledger = match (settings.url.as_deref().and_then(|url| url.strip_prefix("sqlite:")), &settings.id) {
+        (Some(path), _) => loaded.root.join(path),
+        (None, Some(id)) => state(around)?.join("relman").join(id.as_str()).join("ledger.db"),
+        (None, None) => {
+            return Err(CommandError::new(
+                ErrorKind::Usage,
+                format!("{} says neither ledger.id nor ledger.url", loaded.file.display()),
+            )
+            .hint("relman init shows what to add; or set ledger.url = \"sqlite:PATH\""));
+        }
+    };
+    if !settings.allow_ephemeral
+        && let Some(why) = ephemeral(&ledger, around)
+    {
+        return Err(CommandError::new(
+            ErrorKind::Usage,
+            format!("the ledger {} would be lost: {why}", ledger.display()),
+        )
+        .hint(
+            "run relman on a runner of your own, with ledger.url = \"sqlite:PATH\" outside of its workspace",
+        )
+        .hint("or accept the loss with ledger.allow_ephemeral = true"));
+    }
+    let artifacts = match loaded.config.artifacts.url.as_deref().and_then(|url| url.strip_prefix("file:")) {
+        Some(path) => loaded.root.join(path),
+        None => ledger.parent().unwrap_or(Path::new("/")).join("artifacts"),
+    };
+    Ok(Place { ledger, artifacts })
+}
+
+/// The user's state directory (XDG Base Directory Specification).
+fn state(around: &Surroundings) -> Result<PathBuf, CommandError> {
+    let given = around.variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    given.or_else(|| Some(Path::new(around.variable("HOME")?).join(".local/state"))).ok_or_else(|| {
+        CommandError::new(ErrorKind::Usage, "neither XDG_STATE_HOME nor HOME says where the ledger is")
+            .hint("set one of them, or ledger.url in relman.toml")
+    })
+}
+
+fn ephemeral(ledger: &Path, around: &Surroundings) -> Option<String> {
+    // What does not exist yet has no canonical form; its nearest ancestor has.
+    let real = |path: &Path| {
+        let existing = path.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+        existing.unwrap_or_else(|| path.to_owned())
+    };
+    if around.is_disposable() {
+        return Some("this CI machine goes away with the job".to_owned());
+    }
+    let workspace = around.workspace()?;
+    real(ledger)
+        .starts_with(real(&workspace))
+        .then(|| format!("{} is the workspace of a CI job", workspace.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::load;
+
+    fn loaded(root: &Path, ledger: &str) -> Loaded {
+        let text = format!(
+            "[service]\nname = \"web\"\n[image]\nrepository = \"r.example/web\"\n[run]\nport = 1\n[ledger]\n{ledger}\n"
+        );
+        std::fs::write(root.join(load::FILE), text).unwrap();
+        load::load(None, root, &BTreeMap::new()).unwrap()
+    }
+
+    fn around(variables: &[(&str, &str)]) -> Surroundings {
+        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Surroundings { variables, ..Surroundings::default() }
+    }
+
+    #[test]
+    fn the_embedded_ledger_lies_in_the_state_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let id = "ab".repeat(16);
+        let loaded = loaded(root.path(), &format!("id = \"{id}\""));
+        let found = place(&loaded, &around(&[("HOME", "/home/ada")])).unwrap();
+        assert_eq!(found.ledger, Path::new(&format!("/home/ada/.local/state/relman/{id}/ledger.db")));
+        assert_eq!(found.artifacts, Path::new(&format!("/home/ada/.local/state/relman/{id}/artifacts")));
+        let found = place(&loaded, &around(&[("HOME", "/home/ada"), ("XDG_STATE_HOME", "/s")])).unwrap();
+        assert_eq!(found.ledger, Path::new(&format!("/s/relman/{id}/ledger.db")));
+        assert_eq!(place(&loaded, &around(&[])).unwrap_err().kind, ErrorKind::Usage);
+    }
+
+    #[test]
+    fn without_id_and_url_the_fix_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let error = place(&loaded(root.path(), ""), &around(&[("HOME", "/h")])).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Usage);
+        assert!(error.hints[0].contains("relman init"));
+    }
+
+    #[test]
+    fn where_it_would_be_lost_it_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let at = root.path().to_str().unwrap();
+        let inside = loaded(root.path(), "url = \"sqlite:state/ledger.db\"");
+        assert!(place(&inside, &around(&[("CI", "true")])).is_ok(), "CI=true alone says nothing");
+        for variable in ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"] {
+            assert!(place(&inside, &around(&[(variable, at)])).is_err(), "{variable}");
+            assert!(place(&inside, &around(&[(variable, "/elsewhere")])).is_ok(), "{variable}");
+        }
+        let hosted = around(&[("RUNNER_ENVIRONMENT", "github-hosted")]);
+        assert!(place(&inside, &hosted).is_err());
+        let allowed = loaded(root.path(), "url = \"sqlite:ledger.db\"\nallow_ephemeral = true");
+        assert!(place(&allowed, &hosted).is_ok());
+    }
+}

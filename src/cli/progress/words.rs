@@ -1,0 +1,102 @@
+//! Events in words, one short line each.
+
+use super::super::output::Tone;
+use super::paint;
+use crate::domain::deployment::{Kind, Outcome};
+use crate::domain::event::{Direction, Event, StepRef};
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The host that it is about.
+    pub host: Option<String>,
+    /// The words.
+    pub words: String,
+    /// How they sound.
+    pub tone: Tone,
+}
+
+impl Said {
+    /// One line.
+    pub fn text(&self, color: bool) -> String {
+        let words = paint(color, self.tone, &self.words);
+        match &self.host {
+            Some(host) => format!("{host}: {words}"),
+            None => words,
+        }
+    }
+}
+
+fn said(tone: Tone, words: String) -> Option<Said> {
+    Some(Said { host: None, words, tone })
+}
+
+/// An event in words; none for what only `verbose` wants to hear.
+pub fn of(event: &Event, verbose: bool) -> Option<Said> {
+    match event {
+        Event::LeaseAcquired { holder, stolen } => {
+            let how = if *stolen { "took the deploy lock over" } else { "took the deploy lock" };
+            (verbose || *stolen).then_some(())?;
+            said(Tone::Dim, format!("{} {how}", holder.actor.name))
+        }
+        Event::LeaseReleased {} if verbose => said(Tone::Dim, "gave the deploy lock back".to_owned()),
+        Event::LeaseReleased {} => None,
+        Event::DeploymentStarted(started) => {
+            let tag = started.release.version.tag();
+            let what = match started.kind {
+                Kind::Deploy => format!("deploy {tag}"),
+                Kind::Rollback => format!("roll back to {tag}"),
+                Kind::Redeploy => format!("deploy {tag} again"),
+            };
+            said(Tone::Strong, format!("#{} {what} to {} host(s)", started.deployment, started.hosts.len()))
+        }
+        Event::DeploymentPlanned { return_point, .. } => match return_point {
+            Some(point) => said(Tone::Dim, format!("planned; return point {}", point.release.version.tag())),
+            None => said(Tone::Dim, "planned; nothing serves yet".to_owned()),
+        },
+        Event::DeploymentResumed { deployment } => said(Tone::Plain, format!("#{deployment} goes on")),
+        Event::StepStarted { step, .. } => on(step, Tone::Dim, format!("{} …", name(step))),
+        Event::StepSucceeded { step, .. } => on(step, Tone::Good, format!("{} done", name(step))),
+        Event::StepFailed { step, error, .. } => {
+            on(step, Tone::Bad, format!("{} failed ({}): {}", name(step), error.code, error.message))
+        }
+        Event::RollingBack { cause, .. } => said(Tone::Warn, format!("going back: {cause}")),
+        Event::Committed { .. } => said(Tone::Dim, "past the point of return".to_owned()),
+        Event::DeploymentFinished { deployment, outcome, message, .. } => {
+            let tone = if *outcome == Outcome::Succeeded { Tone::Good } else { Tone::Bad };
+            let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+            said(tone, format!("#{deployment} {outcome}{why}"))
+        }
+        Event::VerdictMarked { version, verdict, .. } => {
+            said(Tone::Plain, format!("{} is marked {verdict}", version.tag()))
+        }
+        Event::HoldSet { reason } => said(Tone::Warn, format!("on hold: {reason}")),
+        Event::HoldLifted { .. } => said(Tone::Good, "the hold is lifted".to_owned()),
+        Event::VersionClaimed { version, commit } => {
+            said(Tone::Plain, format!("{} belongs to {}", version.tag(), commit.short()))
+        }
+        Event::ReleaseBound(release) => {
+            let id = &release.identity;
+            said(Tone::Good, format!("{} is {}", id.version.tag(), id.digest.short()))
+        }
+        Event::ReleaseTagged { tags, conflicts, .. } => {
+            let tone = if conflicts.is_empty() { Tone::Plain } else { Tone::Warn };
+            let beside = match conflicts.as_slice() {
+                [] => String::new(),
+                conflicts => format!("; left alone, since they point elsewhere: {}", conflicts.join(", ")),
+            };
+            said(tone, format!("tagged {}{beside}", tags.join(", ")))
+        }
+    }
+}
+
+fn name(step: &StepRef) -> String {
+    match step.direction {
+        Direction::Forward => step.name.clone(),
+        Direction::Undo => format!("undo of {}", step.name),
+    }
+}
+
+fn on(step: &StepRef, tone: Tone, words: String) -> Option<Said> {
+    Some(Said { host: step.host.as_ref().map(ToString::to_string), words, tone })
+}

@@ -1,0 +1,295 @@
+//! The composition root: the only place that names implementations. Each part is made when a verb asks for it, so
+//! that a verb that only reads the ledger opens nothing else.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::args::Global;
+use super::place::{Place, place};
+use super::surroundings::Surroundings;
+use crate::artifact::file::FileArtifacts;
+use crate::clock::{Clock, SystemClock};
+use crate::commands::error::{CommandError, ErrorKind};
+use crate::commands::{Context, Site, Supply};
+use crate::config::load::{Loaded, load};
+use crate::config::{Config, Environment, Via};
+use crate::domain::id::EnvironmentName;
+use crate::git::Repository;
+use crate::host::ansible::Ansible;
+use crate::host::local::Local;
+use crate::host::play::Tool;
+use crate::host::play::inventory::Login;
+use crate::host::playbook::OwnPlaybook;
+use crate::host::roles::Roles;
+use crate::host::wire::Secret;
+use crate::host::{Fleet, Identity};
+use crate::image::docker::{DockerBuilder, Logins, PushLogin};
+use crate::interrupt::Interrupt;
+use crate::ledger::Ledger;
+use crate::ledger::memory::MemoryLedger;
+use crate::ledger::retry::{Budget, RetryLedger};
+use crate::ledger::sqlite::{OpenMode, SqliteLedger};
+use crate::progress::Progress;
+use crate::registry::credentials::{Credentials, Login as RegistryLogin};
+use crate::registry::oci::OciRegistry;
+use crate::secrets::Secrets;
+
+/// What a verb does with the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It only reads: nothing is made that is not there.
+    Read,
+    /// It appends.
+    Write,
+}
+
+/// Makes the parts.
+pub struct Wire {
+    /// The configuration.
+    pub loaded: Loaded,
+    /// What is around.
+    pub around: Surroundings,
+    /// Who listens.
+    pub progress: Arc<dyn Progress>,
+    /// Whether to stop.
+    pub interrupt: Interrupt,
+    env: Option<EnvironmentName>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Wire {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// When there is none, or it is wrong.
+    pub fn new(
+        global: &Global,
+        around: Surroundings,
+        progress: Arc<dyn Progress>,
+        interrupt: Interrupt,
+    ) -> Result<Self, CommandError> {
+        let loaded = load(global.config.as_deref(), &around.directory, &around.variables)?;
+        let env = global.env.clone();
+        if global.verbose {
+            progress.note(&format!("configuration {}", loaded.file.display()));
+        }
+        Ok(Self { loaded, around, progress, interrupt, env, clock: Arc::new(SystemClock) })
+    }
+
+    fn config(&self) -> &Config {
+        &self.loaded.config
+    }
+
+    /// How long a lease lasts without a renewal.
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(self.config().lease.seconds)
+    }
+
+    /// Where ledger and artifacts lie.
+    ///
+    /// # Errors
+    /// When the configuration names no place, or one where the ledger would be lost.
+    pub fn place(&self) -> Result<Place, CommandError> {
+        place(&self.loaded, &self.around)
+    }
+
+    /// The environment that is meant. `named` is what an argument such as `production#142` says.
+    ///
+    /// # Errors
+    /// When there are several and none is named, or the two that are named differ.
+    pub fn environment(&self, named: Option<&EnvironmentName>) -> Result<EnvironmentName, CommandError> {
+        let config = self.config();
+        let usage = |message: String| CommandError::new(ErrorKind::Usage, message);
+        match (named, &self.env) {
+            (Some(named), Some(env)) if named != env => {
+                return Err(usage(format!("--env {env} is not the environment of {named}#…")));
+            }
+            (Some(name), _) | (None, Some(name)) => return Ok(name.clone()),
+            (None, None) => {}
+        }
+        if let Some(name) = &config.service.default_environment {
+            return Ok(name.clone());
+        }
+        let mut names = config.environments.keys();
+        match (names.next(), names.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            (None, _) => Err(usage(format!("{} has no environment", self.loaded.file.display()))
+                .hint("add [environments.production] with its hosts")),
+            (Some(_), Some(_)) => Err(usage("which environment?".to_owned())
+                .detail(format!("There are {}.", list(config.environments.keys())))
+                .hint("--env NAME, or service.default_environment in relman.toml")),
+        }
+    }
+
+    fn settings(&self, name: &EnvironmentName) -> Result<&Environment, CommandError> {
+        self.config().environments.get(name).ok_or_else(|| {
+            let file = self.loaded.file.display();
+            CommandError::new(ErrorKind::Usage, format!("{file} has no environment {name}"))
+                .detail(format!("There are {}.", list(self.config().environments.keys())))
+        })
+    }
+
+    /// Ledger, artifacts, clock, actor.
+    ///
+    /// # Errors
+    /// When the ledger cannot be opened.
+    pub fn context(&self, access: Access) -> Result<Context, CommandError> {
+        let place = self.place()?;
+        let ledger = self.open(&place, access)?;
+        Ok(Context {
+            service: self.config().service.name.clone(),
+            ledger: Arc::new(RetryLedger::new(ledger, self.clock.clone(), Budget::default())),
+            artifacts: Arc::new(FileArtifacts::new(place.artifacts)),
+            clock: self.clock.clone(),
+            actor: self.around.actor(),
+            machine: self.around.machine.clone(),
+            progress: self.progress.clone(),
+            interrupt: self.interrupt.clone(),
+        })
+    }
+
+    fn open(&self, place: &Place, access: Access) -> Result<Arc<dyn Ledger>, CommandError> {
+        let id = || self.config().ledger.id.clone().unwrap_or_else(|| self.clock.token());
+        let exists = place.ledger.exists();
+        let mode = match (access, exists) {
+            (Access::Read, false) => {
+                self.progress.note(&format!("there is no ledger yet at {}", place.ledger.display()));
+                return Ok(Arc::new(MemoryLedger::new(id())));
+            }
+            (Access::Read, true) => OpenMode::ReadOnly,
+            // An id that is given is compared with that of the file.
+            (Access::Write, true) if self.config().ledger.id.is_none() => OpenMode::Existing,
+            (Access::Write, _) => OpenMode::Create { id: id() },
+        };
+        Ok(Arc::new(SqliteLedger::open(&place.ledger, mode)?))
+    }
+
+    /// The environment with the way to its hosts.
+    ///
+    /// # Errors
+    /// When there is no such environment, or the ledger's id cannot be read.
+    pub async fn site(&self, context: &Context, name: EnvironmentName) -> Result<Site, CommandError> {
+        let settings = self.settings(&name)?.clone();
+        let ledger = context.ledger.id().await?;
+        let identity = Identity { ledger, service: context.service.clone(), environment: name.clone() };
+        let run = self.config().run_in(&settings);
+        Ok(Site {
+            fleet: self.fleet(identity, &settings)?,
+            name,
+            run,
+            secrets: Arc::new(Secrets { variables: self.secret_variables(), root: self.loaded.root.clone() }),
+            lease: self.lease(),
+            settings,
+        })
+    }
+
+    fn secret_variables(&self) -> std::collections::BTreeMap<String, Secret> {
+        self.around.variables.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect()
+    }
+
+    fn fleet(&self, identity: Identity, settings: &Environment) -> Result<Arc<dyn Fleet>, CommandError> {
+        let config = self.config();
+        let tool = Tool { command: config.ansible.command.clone(), environment: self.around.raw.clone() };
+        let access = &settings.access;
+        let login = || Login {
+            user: access.user.clone(),
+            key: access.key.as_ref().map(|path| self.file(path)),
+            known_hosts: access.known_hosts.as_ref().map(|path| self.file(path)),
+        };
+        let hosts = settings.hosts.clone();
+        Ok(match settings.via {
+            Via::Ansible => Arc::new(Ansible::new(identity, tool, hosts, login(), self.roles()?)),
+            Via::Local => {
+                let name = match hosts.into_iter().next() {
+                    Some(host) => host.name,
+                    None => "local".parse().map_err(|e| {
+                        CommandError::new(ErrorKind::Bug, "the local host has no name").caused_by(e)
+                    })?,
+                };
+                Arc::new(Local::new(identity, tool, name, self.roles()?))
+            }
+            Via::Playbook => {
+                let playbook = settings.playbook.clone().unwrap_or_default();
+                Arc::new(OwnPlaybook::new(identity, tool, hosts, login(), self.loaded.root.join(playbook)))
+            }
+        })
+    }
+
+    fn roles(&self) -> Result<Roles, CommandError> {
+        let config = self.config();
+        let vars = serde_json::to_value(&config.ansible.vars).map_err(|e| {
+            CommandError::new(ErrorKind::Usage, "ansible.vars cannot be given to Ansible").caused_by(e)
+        })?;
+        Ok(Roles {
+            directory: self.file(&config.ansible.directory),
+            binary: self.host_binary(),
+            repositories: vec![config.image.repository.clone()],
+            health_path: config.run.health.path.clone(),
+            vars: vars.as_object().cloned().unwrap_or_default(),
+            digest: OnceLock::new(),
+        })
+    }
+
+    /// The relman-host that hosts get: beside relman itself, unless a variable names another.
+    pub fn host_binary(&self) -> PathBuf {
+        match self.around.variable("RELMAN_HOST_BINARY") {
+            Some(path) => self.around.directory.join(path),
+            None => self.around.executable.clone().unwrap_or_default().with_file_name("relman-host"),
+        }
+    }
+
+    /// A path of the configuration; `~/` is the user's home.
+    fn file(&self, path: &std::path::Path) -> PathBuf {
+        match (path.strip_prefix("~"), self.around.variable("HOME")) {
+            (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
+            _ => self.loaded.root.join(path),
+        }
+    }
+
+    /// Repository, registry, engine.
+    ///
+    /// # Errors
+    /// When the git repository cannot be opened, or TLS cannot be set up.
+    pub fn supply(&self) -> Result<Supply, CommandError> {
+        let config = self.config();
+        let directory = match self.around.variable("DOCKER_CONFIG") {
+            Some(directory) => Some(PathBuf::from(directory)),
+            None => self.around.variable("HOME").map(|home| PathBuf::from(home).join(".docker")),
+        };
+        let credentials = Credentials { directory, given: None };
+        let address = self.around.variable("DOCKER_HOST").map(str::to_owned);
+        let repository = Repository::discover(&self.loaded.root).map_err(|error| {
+            CommandError::new(ErrorKind::Usage, "the git repository cannot be used").caused_by(error)
+        })?;
+        Ok(Supply {
+            image: config.image.clone(),
+            version: config.version.clone(),
+            repository,
+            registry: Arc::new(OciRegistry::new(
+                credentials.clone(),
+                config.image.insecure,
+                self.clock.clone(),
+            )?),
+            builder: Arc::new(DockerBuilder::new(address, logins(credentials))),
+        })
+    }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a EnvironmentName>) -> String {
+    names.map(EnvironmentName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The logins of the registry client, for the engine's pushes.
+fn logins(credentials: Credentials) -> Logins {
+    Box::new(move |registry| {
+        let credentials = credentials.clone();
+        Box::pin(async move {
+            let login = credentials.find(&registry).await?;
+            Ok(login.map(|login| match login {
+                RegistryLogin::Basic { user, password } => PushLogin::Basic { user, password },
+                RegistryLogin::Identity(token) => PushLogin::Identity(token),
+            }))
+        })
+    })
+}
