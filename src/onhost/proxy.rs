@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -58,6 +59,20 @@ impl<'a> Proxy<'a> {
             return Ok(servers);
         }
         Err(proxy_error(format!("the proxy knows no service {}: configure the host", self.service)))
+    }
+
+    /// Requests that a slot still works on, also those of processes that a reload left behind.
+    pub(super) async fn busy(&self, slot: Slot) -> Result<u64, HostError> {
+        let mut busy = stat::busy(&self.servers().await?, &self.service, slot);
+        let master = &self.host.paths.proxy_master_socket;
+        // Best effort: a proxy may run without a master.
+        let Ok(processes) = ask(master, "show proc").await else { return Ok(busy) };
+        for pid in stat::old_workers(&processes) {
+            if let Ok(text) = ask(master, &format!("@!{pid} show stat")).await {
+                busy += stat::busy(&stat::servers(&text), &self.service, slot);
+            }
+        }
+        Ok(busy)
     }
 
     /// Waits until the proxy's own checks see a slot answer: after a start of either they need a moment.
@@ -125,23 +140,29 @@ impl<'a> Proxy<'a> {
     }
 
     async fn ask(&self, command: &str) -> Result<String, HostError> {
-        let socket = &self.host.paths.proxy_socket;
-        let ask = async {
-            let mut stream = UnixStream::connect(socket).await?;
-            stream.write_all(format!("{command}\n").as_bytes()).await?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text).await?;
-            Ok::<_, io::Error>(text)
-        };
-        match tokio::time::timeout(TIMEOUT, ask).await {
-            Ok(Ok(text)) => Ok(text),
-            Ok(Err(error)) => Err(proxy_error(format!("the proxy at {}: {error}", socket.display()))),
-            Err(_) => Err(proxy_error(format!(
-                "the proxy at {} did not answer within {} s",
-                socket.display(),
-                TIMEOUT.as_secs()
-            ))),
-        }
+        ask(&self.host.paths.proxy_socket, command).await
+    }
+}
+
+/// One command, one answer.
+async fn ask(socket: &Path, command: &str) -> Result<String, HostError> {
+    let ask = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        stream.write_all(format!("{command}\n").as_bytes()).await?;
+        // The master answers and goes on listening, until it sees that nothing more comes.
+        stream.shutdown().await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        Ok::<_, io::Error>(text)
+    };
+    match tokio::time::timeout(TIMEOUT, ask).await {
+        Ok(Ok(text)) => Ok(text),
+        Ok(Err(error)) => Err(proxy_error(format!("the proxy at {}: {error}", socket.display()))),
+        Err(_) => Err(proxy_error(format!(
+            "the proxy at {} did not answer within {} s",
+            socket.display(),
+            TIMEOUT.as_secs()
+        ))),
     }
 }
 
