@@ -33,6 +33,14 @@ pub(super) mod sample {
         }
     }
 
+    pub(in crate::onhost) fn request(command: Command) -> Request {
+        Request { command, ..claim(1, 1) }
+    }
+
+    pub(in crate::onhost) fn authority(deployment: u64) -> Authority {
+        Authority { fence: fence(1, 1), deployment }
+    }
+
     pub(in crate::onhost) fn run() -> RunConfig {
         serde_json::from_str(r#"{"port": 8000}"#).unwrap()
     }
@@ -194,7 +202,7 @@ proptest! {
 }
 
 /// A host on which deployment 1 is committed and deployment 2 is on trial.
-fn on_trial() -> State {
+pub(super) fn on_trial() -> State {
     let mut state = sample::state();
     for deployment in [1, 2] {
         let Ok(Preparation::Start(slot)) = state.begin_prepare(&sample::record(deployment), port) else {

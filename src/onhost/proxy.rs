@@ -170,37 +170,13 @@ async fn ask(socket: &Path, command: &str) -> Result<String, HostError> {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::onhost::paths::Paths;
-    use tokio::net::UnixListener;
-
-    /// Answers as HAProxy 2.6 does, from one map.
-    async fn fake(listener: UnixListener, mut map: Option<String>) {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut bytes = [0; 512];
-            let length = stream.read(&mut bytes).await.unwrap();
-            let line = String::from_utf8_lossy(&bytes[..length]).trim().to_owned();
-            let words: Vec<&str> = line.split(' ').collect();
-            let answer = match words[..] {
-                ["show", "map", _] => map.as_ref().map_or("\n".to_owned(), |to| format!("0x1 web {to}\n\n")),
-                ["set", "map", _, "web", _] if map.is_none() => "entry not found.\n\n".to_owned(),
-                ["set" | "add", "map", _, "web", to] => {
-                    map = Some(to.to_owned());
-                    "\n".to_owned()
-                }
-                _ => "Unknown command\n".to_owned(),
-            };
-            stream.write_all(answer.as_bytes()).await.unwrap();
-        }
-    }
+    use crate::onhost::fake;
 
     #[tokio::test]
     async fn the_file_is_written_the_process_told_and_asked() {
-        for first in [None, Some("none".to_owned()), Some("blue".to_owned())] {
-            let root = tempfile::tempdir().unwrap();
-            let paths = Paths::under(root.path());
-            fs::create_dir_all(paths.state.join("maps")).unwrap();
-            fs::create_dir_all(paths.proxy_socket.parent().unwrap()).unwrap();
-            let server = tokio::spawn(fake(UnixListener::bind(&paths.proxy_socket).unwrap(), first));
+        for first in [None, Some("none"), Some("blue")] {
+            let (_root, paths) = fake::root();
+            let server = fake::proxy(&paths, first);
             let host = Host { paths: &paths, clock: &SystemClock };
             let web = "web".parse().unwrap();
             let proxy = Proxy::new(&host, &web);
@@ -213,9 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_dead_proxy_is_told_of_and_the_file_is_written_all_the_same() {
-        let root = tempfile::tempdir().unwrap();
-        let paths = Paths::under(root.path());
-        fs::create_dir_all(paths.state.join("maps")).unwrap();
+        let (_root, paths) = fake::root();
         let host = Host { paths: &paths, clock: &SystemClock };
         let web = "web".parse().unwrap();
         let error = Proxy::new(&host, &web).route(Route::Committed(Slot::Blue)).await.unwrap_err();
