@@ -26,6 +26,8 @@ mod store;
 mod transition;
 
 #[cfg(test)]
+mod fake;
+#[cfg(test)]
 mod properties;
 
 pub use perform::perform;

@@ -16,6 +16,8 @@ pub struct Paths {
     pub etc: PathBuf,
     /// The proxy's admin socket.
     pub proxy_socket: PathBuf,
+    /// The socket of the proxy's master process, which knows the processes that a reload left behind.
+    pub proxy_master_socket: PathBuf,
     /// The container engine's socket.
     pub engine_socket: PathBuf,
     /// Registry logins, as `docker login` leaves them.
@@ -35,6 +37,7 @@ impl Paths {
             run: root.join("run/relman"),
             etc: root.join("etc/relman"),
             proxy_socket: root.join("run/haproxy/relman.sock"),
+            proxy_master_socket: root.join("run/haproxy-master.sock"),
             engine_socket: root.join("var/run/docker.sock"),
             registry_logins: root.join("root/.docker/config.json"),
         }

@@ -53,3 +53,48 @@ fn known(host: &Host<'_>, request: &Request) -> Result<(), HostError> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::domain::deployment::Kind;
+    use crate::domain::id::Token;
+    use crate::onhost::fake;
+    use crate::onhost::properties::{on_trial, sample};
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    #[tokio::test]
+    async fn what_is_refused_changes_nothing() {
+        let (_root, paths) = fake::root();
+        let host = Host { paths: &paths, clock: &SystemClock };
+        let authority = sample::authority(2);
+        let state = on_trial();
+        let store = Store::new(&host, &state.service);
+        fs::create_dir_all(paths.service(&state.service)).unwrap();
+        store.save(&state).unwrap();
+        let foreign = |request: Request| Request { ledger: Token::from_bits([7; 16]), ..request };
+        let prepare = Command::Prepare {
+            authority: authority.clone(),
+            release: sample::record(2).release,
+            run: Box::new(sample::run()),
+            secrets: BTreeMap::new(),
+        };
+        let shift = Command::Shift { authority: authority.clone(), kind: Kind::Deploy, weight: 10 };
+        for (request, code) in [
+            (Request { protocol: 2, ..sample::claim(1, 1) }, HostErrorCode::Protocol),
+            (foreign(sample::request(Command::Observe {})), HostErrorCode::Fenced),
+            (foreign(sample::request(Command::Revert { authority })), HostErrorCode::Fenced),
+            (sample::request(prepare), HostErrorCode::Refused),
+            (sample::request(shift), HostErrorCode::Refused),
+        ] {
+            let verb = request.command.verb();
+            match perform(&host, &request).await.result {
+                AnswerResult::Failed(error) => assert_eq!(error.code, code, "{verb}: {error}"),
+                AnswerResult::Done(_) => panic!("{verb} was done"),
+            }
+            assert_eq!(store.load().unwrap().unwrap(), state, "{verb}");
+        }
+    }
+}

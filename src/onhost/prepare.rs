@@ -159,7 +159,7 @@ async fn bring_up(
     let image = engine.pull(&record.release).await?;
     // After a revert the slot may still work on requests of its last release.
     let drain = Duration::from_secs(u64::from(record.run.stop_timeout_seconds));
-    retire::drain(host, &proxy, &state.service, *slot, drain).await?;
+    retire::drain(host, &proxy, *slot, drain).await?;
     engine.remove(container).await?;
     start(place, &image, mounts, candidate.secrets).await?;
     become_healthy(place, candidate.secrets).await?;

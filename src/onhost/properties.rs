@@ -33,6 +33,14 @@ pub(super) mod sample {
         }
     }
 
+    pub(in crate::onhost) fn request(command: Command) -> Request {
+        Request { command, ..claim(1, 1) }
+    }
+
+    pub(in crate::onhost) fn authority(deployment: u64) -> Authority {
+        Authority { fence: fence(1, 1), deployment }
+    }
+
     pub(in crate::onhost) fn run() -> RunConfig {
         serde_json::from_str(r#"{"port": 8000}"#).unwrap()
     }
@@ -77,35 +85,35 @@ enum Step {
     Boot,
 }
 
-fn step() -> impl Strategy<Value = (Step, u64, u64, u8)> {
+/// A step for a deployment, by the holder of the newest lease or by anybody.
+type Turn = (Step, u64, Option<Fence>);
+
+fn turn() -> impl Strategy<Value = Turn> {
     let step = prop_oneof![
-        Just(Step::Claim),
-        any::<bool>().prop_map(|healthy| Step::Prepare { healthy }),
-        Just(Step::Discard),
-        Just(Step::Shift(Kind::Deploy)),
-        Just(Step::Shift(Kind::Redeploy)),
-        Just(Step::Shift(Kind::Rollback)),
-        Just(Step::Commit),
-        Just(Step::Revert),
-        any::<bool>().prop_map(|healthy| Step::Retire { healthy }),
-        Just(Step::Boot),
+        1 => Just(Step::Claim),
+        4 => prop::bool::weighted(0.8).prop_map(|healthy| Step::Prepare { healthy }),
+        1 => Just(Step::Discard),
+        3 => Just(Step::Shift(Kind::Deploy)),
+        1 => Just(Step::Shift(Kind::Redeploy)),
+        1 => Just(Step::Shift(Kind::Rollback)),
+        3 => Just(Step::Commit),
+        1 => Just(Step::Revert),
+        2 => any::<bool>().prop_map(|healthy| Step::Retire { healthy }),
+        1 => Just(Step::Boot),
     ];
-    // Deployment, number of the lease, its holder.
-    (step, 1..4_u64, 0..4_u64, 0..2_u8)
+    let anybody = (0..4_u64, 0..2_u8).prop_map(|(number, holder)| Some(sample::fence(number, holder)));
+    (step, 1..4_u64, prop_oneof![9 => Just(None), 1 => anybody])
 }
 
 /// Performs a step as a host does: the fence first, then what the verb may do. True when it was done.
-fn perform(
-    state: &mut State,
-    running: &mut Vec<Slot>,
-    (step, deployment, number, holder): (Step, u64, u64, u8),
-) -> bool {
+fn perform(state: &mut State, running: &mut Vec<Slot>, (step, deployment, fence): Turn) -> bool {
     if let Step::Boot = step {
         let stopped = state.boot();
         running.retain(|slot| !stopped.contains(slot));
         return true;
     }
-    if state.admit(&sample::fence(number, holder)).is_err() {
+    let fence = fence.or_else(|| state.fence.clone()).unwrap_or_else(|| sample::fence(0, 0));
+    if state.admit(&fence).is_err() {
         return false;
     }
     let mut next = state.clone();
@@ -158,11 +166,11 @@ fn perform(
 
 proptest! {
     #[test]
-    fn invariants_1_3_6_7_hold_after_any_sequence_of_verbs(steps in prop::collection::vec(step(), 1..60)) {
+    fn invariants_1_3_6_7_hold_after_any_sequence_of_verbs(steps in prop::collection::vec(turn(), 1..60)) {
         let (mut state, mut running) = (sample::state(), Vec::new());
         for step in steps {
             let before = state.clone();
-            perform(&mut state, &mut running, step);
+            perform(&mut state, &mut running, step.clone());
             let number = |state: &State| state.fence.as_ref().map_or(0, |fence| fence.number);
             prop_assert!(number(&state) >= number(&before), "invariant 3: the fence goes back");
             prop_assert!(before.committed.is_none() || state.committed.is_some(), "invariant 6: nothing serves");
@@ -179,13 +187,13 @@ proptest! {
     }
 
     #[test]
-    fn a_verb_done_twice_is_done_once(steps in prop::collection::vec(step(), 1..40)) {
+    fn a_verb_done_twice_is_done_once(steps in prop::collection::vec(turn(), 1..40)) {
         let (mut state, mut running) = (sample::state(), Vec::new());
         for step in steps {
             // A failing start is another story each time.
-            if perform(&mut state, &mut running, step) && !matches!(step.0, Step::Prepare { healthy: false }) {
+            if perform(&mut state, &mut running, step.clone()) && !matches!(step.0, Step::Prepare { healthy: false }) {
                 let (once, alive) = (state.clone(), running.clone());
-                prop_assert!(perform(&mut state, &mut running, step), "{step:?} is refused the second time");
+                prop_assert!(perform(&mut state, &mut running, step.clone()), "{step:?} is refused the second time");
                 prop_assert_eq!(&state, &once, "{:?}", step);
                 prop_assert_eq!(&running, &alive, "{:?}", step);
             }
@@ -194,7 +202,7 @@ proptest! {
 }
 
 /// A host on which deployment 1 is committed and deployment 2 is on trial.
-fn on_trial() -> State {
+pub(super) fn on_trial() -> State {
     let mut state = sample::state();
     for deployment in [1, 2] {
         let Ok(Preparation::Start(slot)) = state.begin_prepare(&sample::record(deployment), port) else {
@@ -229,6 +237,16 @@ fn while_a_shift_is_open_no_other_deployment_gets_a_slot() {
     assert!(state.discard(2).is_err());
     assert!(state.retire(true).is_err());
     assert!(state.commit(3).is_err());
+}
+
+#[test]
+fn invariant_7_the_old_slot_stays_while_the_new_one_is_sick() {
+    let mut state = on_trial();
+    state.commit(2).unwrap();
+    assert!(state.retire(false).is_err());
+    assert_eq!(state.slots[&Slot::Blue].stage, Stage::Ready);
+    assert_eq!(state.retire(true).unwrap(), Some(Slot::Blue));
+    assert_eq!(state.retire(false).unwrap(), Some(Slot::Blue), "stopped already");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -58,6 +59,20 @@ impl<'a> Proxy<'a> {
             return Ok(servers);
         }
         Err(proxy_error(format!("the proxy knows no service {}: configure the host", self.service)))
+    }
+
+    /// Requests that a slot still works on, also those of processes that a reload left behind.
+    pub(super) async fn busy(&self, slot: Slot) -> Result<u64, HostError> {
+        let mut busy = stat::busy(&self.servers().await?, &self.service, slot);
+        let master = &self.host.paths.proxy_master_socket;
+        // Best effort: a proxy may run without a master.
+        let Ok(processes) = ask(master, "show proc").await else { return Ok(busy) };
+        for pid in stat::old_workers(&processes) {
+            if let Ok(text) = ask(master, &format!("@!{pid} show stat")).await {
+                busy += stat::busy(&stat::servers(&text), &self.service, slot);
+            }
+        }
+        Ok(busy)
     }
 
     /// Waits until the proxy's own checks see a slot answer: after a start of either they need a moment.
@@ -125,23 +140,29 @@ impl<'a> Proxy<'a> {
     }
 
     async fn ask(&self, command: &str) -> Result<String, HostError> {
-        let socket = &self.host.paths.proxy_socket;
-        let ask = async {
-            let mut stream = UnixStream::connect(socket).await?;
-            stream.write_all(format!("{command}\n").as_bytes()).await?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text).await?;
-            Ok::<_, io::Error>(text)
-        };
-        match tokio::time::timeout(TIMEOUT, ask).await {
-            Ok(Ok(text)) => Ok(text),
-            Ok(Err(error)) => Err(proxy_error(format!("the proxy at {}: {error}", socket.display()))),
-            Err(_) => Err(proxy_error(format!(
-                "the proxy at {} did not answer within {} s",
-                socket.display(),
-                TIMEOUT.as_secs()
-            ))),
-        }
+        ask(&self.host.paths.proxy_socket, command).await
+    }
+}
+
+/// One command, one answer.
+async fn ask(socket: &Path, command: &str) -> Result<String, HostError> {
+    let ask = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        stream.write_all(format!("{command}\n").as_bytes()).await?;
+        // The master answers and goes on listening, until it sees that nothing more comes.
+        stream.shutdown().await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        Ok::<_, io::Error>(text)
+    };
+    match tokio::time::timeout(TIMEOUT, ask).await {
+        Ok(Ok(text)) => Ok(text),
+        Ok(Err(error)) => Err(proxy_error(format!("the proxy at {}: {error}", socket.display()))),
+        Err(_) => Err(proxy_error(format!(
+            "the proxy at {} did not answer within {} s",
+            socket.display(),
+            TIMEOUT.as_secs()
+        ))),
     }
 }
 
@@ -149,37 +170,13 @@ impl<'a> Proxy<'a> {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::onhost::paths::Paths;
-    use tokio::net::UnixListener;
-
-    /// Answers as HAProxy 2.6 does, from one map.
-    async fn fake(listener: UnixListener, mut map: Option<String>) {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut bytes = [0; 512];
-            let length = stream.read(&mut bytes).await.unwrap();
-            let line = String::from_utf8_lossy(&bytes[..length]).trim().to_owned();
-            let words: Vec<&str> = line.split(' ').collect();
-            let answer = match words[..] {
-                ["show", "map", _] => map.as_ref().map_or("\n".to_owned(), |to| format!("0x1 web {to}\n\n")),
-                ["set", "map", _, "web", _] if map.is_none() => "entry not found.\n\n".to_owned(),
-                ["set" | "add", "map", _, "web", to] => {
-                    map = Some(to.to_owned());
-                    "\n".to_owned()
-                }
-                _ => "Unknown command\n".to_owned(),
-            };
-            stream.write_all(answer.as_bytes()).await.unwrap();
-        }
-    }
+    use crate::onhost::fake;
 
     #[tokio::test]
     async fn the_file_is_written_the_process_told_and_asked() {
-        for first in [None, Some("none".to_owned()), Some("blue".to_owned())] {
-            let root = tempfile::tempdir().unwrap();
-            let paths = Paths::under(root.path());
-            fs::create_dir_all(paths.state.join("maps")).unwrap();
-            fs::create_dir_all(paths.proxy_socket.parent().unwrap()).unwrap();
-            let server = tokio::spawn(fake(UnixListener::bind(&paths.proxy_socket).unwrap(), first));
+        for first in [None, Some("none"), Some("blue")] {
+            let (_root, paths) = fake::root();
+            let server = fake::proxy(&paths, first);
             let host = Host { paths: &paths, clock: &SystemClock };
             let web = "web".parse().unwrap();
             let proxy = Proxy::new(&host, &web);
@@ -192,9 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_dead_proxy_is_told_of_and_the_file_is_written_all_the_same() {
-        let root = tempfile::tempdir().unwrap();
-        let paths = Paths::under(root.path());
-        fs::create_dir_all(paths.state.join("maps")).unwrap();
+        let (_root, paths) = fake::root();
         let host = Host { paths: &paths, clock: &SystemClock };
         let web = "web".parse().unwrap();
         let error = Proxy::new(&host, &web).route(Route::Committed(Slot::Blue)).await.unwrap_err();

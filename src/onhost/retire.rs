@@ -7,7 +7,7 @@ use super::container::{labelled, name};
 use super::engine::Engine;
 use super::proxy::Proxy;
 use super::store::{LockKind, Store};
-use super::{Host, probe, secrets, stat};
+use super::{Host, probe, secrets};
 use crate::domain::id::ServiceName;
 use crate::host::wire::{Authority, HostError, Request, Slot};
 
@@ -24,7 +24,7 @@ pub(super) async fn retire(host: &Host<'_>, request: &Request, drain_seconds: u6
     let Some(slot) = idle else { return Ok(()) };
     proxy.route(state.route()).await?;
     drop(lock);
-    drain(host, &proxy, &request.service, slot, Duration::from_secs(drain_seconds)).await?;
+    drain(host, &proxy, slot, Duration::from_secs(drain_seconds)).await?;
     let patience = state.slots.get(&slot).map_or(10, |record| record.run.stop_timeout_seconds);
     engine.stop(&name(&request.service, slot), patience).await?;
     secrets::remove(&host.paths.secrets(&request.service, slot))
@@ -63,7 +63,7 @@ pub(super) async fn discard(
         if labelled(&found.labels).is_some_and(|(_, deployment)| deployment == authority.deployment) {
             if found.running {
                 let proxy = Proxy::new(host, &request.service);
-                drain(host, &proxy, &request.service, slot, Duration::from_secs(10)).await?;
+                drain(host, &proxy, slot, Duration::from_secs(10)).await?;
                 engine.stop(&container, 10).await?;
             }
             engine.remove(&container).await?;
@@ -77,7 +77,6 @@ pub(super) async fn discard(
 pub(super) async fn drain(
     host: &Host<'_>,
     proxy: &Proxy<'_>,
-    service: &ServiceName,
     slot: Slot,
     limit: Duration,
 ) -> Result<(), HostError> {
@@ -85,7 +84,7 @@ pub(super) async fn drain(
     let mut quiet = 0;
     loop {
         // Twice, since a request may be on its way between the map and the slot.
-        quiet = if stat::busy(&proxy.servers().await?, service, slot) == 0 { quiet + 1 } else { 0 };
+        quiet = if proxy.busy(slot).await? == 0 { quiet + 1 } else { 0 };
         if quiet >= 2 {
             return Ok(());
         }

@@ -119,3 +119,69 @@ pub(super) async fn revert(host: &Host<'_>, request: &Request) -> Result<(), Hos
     }
     routed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::host::wire::Command;
+    use crate::onhost::fake;
+    use crate::onhost::properties::{on_trial, sample};
+    use std::fs;
+
+    /// A host that remembers a trial in green beside blue, and whose proxy was told `map`.
+    fn remember(host: &Host<'_>, state: &State, map: &str) {
+        fs::create_dir_all(host.paths.service(&state.service)).unwrap();
+        fs::write(host.paths.map(&state.service), format!("web {map}\n")).unwrap();
+        Store::new(host, &state.service).save(state).unwrap();
+    }
+
+    #[tokio::test]
+    async fn invariant_6_a_revert_needs_neither_engine_nor_registry_and_repairs_what_a_crash_left() {
+        // The crash came before the map was written, or after.
+        for left in ["blue", "trial-green"] {
+            let (_root, paths) = fake::root();
+            let host = Host { paths: &paths, clock: &SystemClock };
+            let state = on_trial();
+            remember(&host, &state, left);
+            let server = fake::proxy(&paths, Some(left));
+            let request = sample::request(Command::Revert { authority: sample::authority(2) });
+            for _ in 0..2 {
+                revert(&host, &request).await.unwrap();
+                let after = Store::new(&host, &state.service).load().unwrap().unwrap();
+                assert_eq!((after.trial, after.committed), (None, Some(Slot::Blue)));
+                assert_eq!(fs::read_to_string(paths.map(&state.service)).unwrap(), "web blue\n");
+                let routed = Proxy::new(&host, &state.service).routed().await.unwrap();
+                assert_eq!(routed, Some(Route::Committed(Slot::Blue)));
+            }
+            server.abort();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revert_with_a_dead_proxy_counts_as_soon_as_the_proxy_is_back() {
+        let (_root, paths) = fake::root();
+        let host = Host { paths: &paths, clock: &SystemClock };
+        let state = on_trial();
+        remember(&host, &state, "trial-green");
+        let request = sample::request(Command::Revert { authority: sample::authority(2) });
+        assert_eq!(revert(&host, &request).await.unwrap_err().code, HostErrorCode::Proxy);
+        assert_eq!(fs::read_to_string(paths.map(&state.service)).unwrap(), "web blue\n");
+        assert_eq!(Store::new(&host, &state.service).load().unwrap().unwrap().trial, None);
+    }
+
+    #[tokio::test]
+    async fn invariant_6_a_commit_that_was_cut_short_is_finished_by_the_next() {
+        let (_root, paths) = fake::root();
+        let host = Host { paths: &paths, clock: &SystemClock };
+        let mut state = on_trial();
+        state.commit(2).unwrap();
+        remember(&host, &state, "trial-green");
+        let server = fake::proxy(&paths, Some("trial-green"));
+        let authority = sample::authority(2);
+        let request = sample::request(Command::Commit { authority: authority.clone() });
+        commit(&host, &request, &authority).await.unwrap();
+        assert_eq!(fs::read_to_string(paths.map(&state.service)).unwrap(), "web green\n");
+        server.abort();
+    }
+}

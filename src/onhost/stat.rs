@@ -43,6 +43,14 @@ pub(super) fn servers(text: &str) -> Vec<Server> {
         .collect()
 }
 
+/// The processes that a reload left behind, from the master's `show proc`.
+pub(super) fn old_workers(text: &str) -> Vec<u32> {
+    let old = text.lines().skip_while(|line| line.trim() != "# old workers").skip(1);
+    old.take_while(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+        .collect()
+}
+
 /// One line of CSV; a field with a comma is quoted.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
@@ -112,6 +120,20 @@ mod tests {
         assert!(up(&servers, &web, Slot::Green));
         assert!(!up(&servers, &web, Slot::Blue));
         assert!(super::servers("Unknown command").is_empty());
+    }
+
+    #[test]
+    fn processes_left_behind_are_told_from_the_current_one() {
+        let text = "#<PID>          <type>          <reloads>       <uptime>        <version>\n\
+            1162            master          2               0d00h02m07s     2.6.12-1+deb12u4\n\
+            # workers\n\
+            1271            worker          0               0d00h00m05s     2.6.12-1+deb12u4\n\
+            # old workers\n\
+            1233            worker          1               0d00h00m43s     2.6.12-1+deb12u4\n\
+            1201            worker          2               0d00h00m53s     2.6.12-1+deb12u4\n\
+            # programs\n\n";
+        assert_eq!(old_workers(text), [1233, 1201]);
+        assert!(old_workers("").is_empty());
     }
 
     #[test]
