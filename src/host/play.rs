@@ -13,6 +13,7 @@ pub(super) mod process;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -186,6 +187,7 @@ impl Play<'_> {
         }
         let directory = tempfile::Builder::new()
             .prefix("relman-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir()
             .map_err(failed("making a temporary directory"))?;
         let files = Files::of(self.hosts, self.way, directory.path())?;

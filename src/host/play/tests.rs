@@ -1,5 +1,3 @@
-use std::os::unix::fs::PermissionsExt;
-
 use super::inventory::Login;
 use super::*;
 use crate::host::wire::{HostErrorCode, PROTOCOL};
