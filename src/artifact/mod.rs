@@ -1,6 +1,8 @@
 //! The artifact port: large values by content (run configurations, plans, manifests, logs). An entry keeps the
 //! digest. What is put is never a secret.
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod file;
 pub mod memory;
 

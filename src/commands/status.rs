@@ -1,1 +1,332 @@
-//! `relman status`.
+//! `relman status`: what the ledger wants of each host beside what the host says. Reading alone; it never acts.
+
+use serde::Serialize;
+
+use super::error::{CommandError, ErrorKind};
+use super::{Context, Site};
+use crate::domain::deployment::{Deployment, Hold, Kind, Phase};
+use crate::domain::drift::{Drift, Seen, drift};
+use crate::domain::id::{DeploymentId, DeploymentNumber, Digest, HostName, ServiceName, Stream};
+use crate::domain::record::{EnvironmentRecord, HostRecord, Key, Listing, Record};
+use crate::domain::release::ReleaseRef;
+use crate::domain::time::Timestamp;
+use crate::domain::version::Version;
+use crate::host::Task;
+use crate::host::wire::{Command, HostError, HostErrorCode, Observation, Slot};
+use crate::ledger::{LeaseView, LedgerError};
+
+/// Longest list of hosts that is read at once.
+const HOSTS: u32 = 10_000;
+
+/// The answer: the JSON output as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Format of this report.
+    pub schema: u32,
+    /// The service.
+    pub service: ServiceName,
+    /// The environment.
+    pub environment: crate::domain::id::EnvironmentName,
+    /// The version that the ledger says serves.
+    pub serving: Option<Version>,
+    /// The deployment that made it serve.
+    pub deployment: Option<DeploymentId>,
+    /// When that deployment ended.
+    pub since: Option<Timestamp>,
+    /// Who holds the lease; none when it is free.
+    pub lease: Option<Lease>,
+    /// A stop.
+    pub hold: Option<Hold>,
+    /// The deployment without an outcome.
+    pub in_flight: Option<InFlight>,
+    /// Whether hosts can be asked at all on this way. Where not, nothing here tells what runs.
+    pub observable: bool,
+    /// Each host.
+    pub hosts: Vec<HostStatus>,
+    /// Hosts of the ledger that the configuration does not name any more.
+    pub forgotten: Vec<HostName>,
+    /// Whether any host is not known to be as the ledger wants it: what `--exit-code` asks for.
+    pub differs: bool,
+}
+
+/// Who holds the lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lease {
+    /// Who.
+    pub actor: String,
+    /// On what machine.
+    pub machine: String,
+    /// Its process there.
+    pub pid: u32,
+    /// Doing what.
+    pub purpose: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The fence.
+    pub fence: u64,
+}
+
+/// A deployment without an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InFlight {
+    /// Its id.
+    pub id: DeploymentId,
+    /// Why it exists.
+    pub kind: Kind,
+    /// What it makes serve.
+    pub version: Version,
+    /// Where it is.
+    pub phase: Phase,
+    /// Who began it.
+    pub actor: String,
+    /// When.
+    pub started_at: Timestamp,
+    /// Whether nobody works on it any more: the lease is free.
+    pub interrupted: bool,
+}
+
+/// How a host stands to the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", untagged)]
+pub enum HostDrift {
+    /// It differs.
+    Drift(Drift),
+    /// This way to the host cannot tell.
+    #[serde(serialize_with = "unobserved")]
+    Unobserved,
+}
+
+fn unobserved<S: serde::Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("unobserved")
+}
+
+/// One host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostStatus {
+    /// Its name.
+    pub name: HostName,
+    /// The version that the ledger wants on it.
+    pub wanted: Option<Version>,
+    /// Its digest.
+    pub wanted_digest: Option<Digest>,
+    /// What takes traffic, as the engine tells it.
+    pub running_digest: Option<Digest>,
+    /// The version of that digest, if the ledger knows it.
+    pub running_version: Option<Version>,
+    /// The slot that takes traffic.
+    pub slot: Option<Slot>,
+    /// Percent of the host's requests that the slot takes.
+    pub weight: Option<u8>,
+    /// Whether it answers its health check; none when the host was not asked or serves nothing.
+    pub healthy: Option<bool>,
+    /// Since when the container runs.
+    pub since: Option<Timestamp>,
+    /// How it differs; none: it is as wanted.
+    pub drift: Option<HostDrift>,
+    /// What the host answered instead.
+    pub error: Option<String>,
+}
+
+/// What the ledger says about the environment.
+struct Recorded {
+    environment: EnvironmentRecord,
+    serving: Option<Deployment>,
+    active: Option<Deployment>,
+    hosts: Vec<HostRecord>,
+    lease: Option<LeaseView>,
+}
+
+/// Reads the ledger, asks every host, compares.
+///
+/// # Errors
+/// When the ledger cannot be read. A host that cannot be asked is part of the report.
+pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError> {
+    let stream = context.stream(&site.name);
+    let recorded = read(context, &stream).await.map_err(unreadable)?;
+    let names = site.fleet.hosts();
+    let observable = site.fleet.sees();
+    let mut answers = Vec::new();
+    if observable {
+        answers = site.fleet.perform(&names, &Task::bare(Command::Observe {})).await.replies;
+    }
+    let candidate = recorded.active.as_ref().filter(|d| may_serve(d.phase)).map(|d| &d.release);
+    let mut hosts = Vec::new();
+    for name in &names {
+        let wanted = wanted(&recorded, name);
+        let answer = answers.iter().find(|reply| reply.host == *name).map(|reply| &reply.result);
+        let mut host = match (observable, answer) {
+            (false, _) => unasked(name, wanted),
+            (true, Some(answer)) => compare(name, wanted, candidate, answer),
+            (true, None) => {
+                let error = HostError::new(HostErrorCode::NoAnswer, "there was no answer for this host");
+                compare(name, wanted, candidate, &Err(error))
+            }
+        };
+        if host.running_version.is_none()
+            && let Some(digest) = &host.running_digest
+        {
+            host.running_version = version_of(context, digest).await.map_err(unreadable)?;
+        }
+        hosts.push(host);
+    }
+    let id = |number| DeploymentId { environment: site.name.clone(), number };
+    let held = recorded.lease.as_ref().is_some_and(LeaseView::is_held);
+    let differs = hosts.iter().any(|host| host.drift.is_some());
+    Ok(Report {
+        schema: 1,
+        service: context.service.clone(),
+        environment: site.name.clone(),
+        serving: recorded.serving.as_ref().map(|d| d.release.version.clone()),
+        deployment: recorded.serving.as_ref().map(|d| id(d.number)),
+        since: recorded.serving.as_ref().and_then(|d| d.finished_at),
+        lease: recorded.lease.as_ref().filter(|view| view.is_held()).map(lease),
+        hold: recorded.environment.hold.clone(),
+        in_flight: recorded.active.as_ref().map(|deployment| InFlight {
+            id: id(deployment.number),
+            kind: deployment.kind,
+            version: deployment.release.version.clone(),
+            phase: deployment.phase,
+            actor: deployment.actor.name.clone(),
+            started_at: deployment.started_at,
+            interrupted: !held,
+        }),
+        observable,
+        forgotten: recorded.hosts.iter().map(|r| r.host.clone()).filter(|h| !names.contains(h)).collect(),
+        hosts,
+        differs,
+    })
+}
+
+fn unreadable(source: LedgerError) -> CommandError {
+    CommandError::new(ErrorKind::Failed, "the ledger cannot be read").caused_by(source).hint("relman doctor")
+}
+
+async fn read(context: &Context, stream: &Stream) -> Result<Recorded, LedgerError> {
+    let ledger = &context.ledger;
+    let environment = match ledger.get(&Key::of_environment(stream)).await? {
+        Some(Record::Environment(environment)) => *environment,
+        _ => EnvironmentRecord::default(),
+    };
+    let serving = deployment(context, stream, environment.serving).await?;
+    let active = deployment(context, stream, environment.active).await?;
+    let page = ledger.page(&Listing::Hosts(stream.clone()), None, HOSTS).await?;
+    let mut hosts: Vec<_> = page
+        .records
+        .into_iter()
+        .filter_map(|(_, record)| if let Record::Host(host) = record { Some(host) } else { None })
+        .collect();
+    hosts.sort_by(|a, b| a.host.cmp(&b.host));
+    Ok(Recorded { environment, serving, active, hosts, lease: ledger.lease(stream).await? })
+}
+
+async fn deployment(
+    context: &Context,
+    stream: &Stream,
+    number: Option<DeploymentNumber>,
+) -> Result<Option<Deployment>, LedgerError> {
+    let Some(number) = number else { return Ok(None) };
+    match context.ledger.get(&Key::of_deployment(stream, number)).await? {
+        Some(Record::Deployment(deployment)) => Ok(Some(*deployment)),
+        _ => Ok(None),
+    }
+}
+
+async fn version_of(context: &Context, digest: &Digest) -> Result<Option<Version>, LedgerError> {
+    let listing = Listing::Digests(context.service.clone(), digest.clone());
+    let page = context.ledger.page(&listing, None, 1).await?;
+    Ok(page.records.into_iter().find_map(|(_, record)| match record {
+        Record::Digest(version) => Some(version),
+        _ => None,
+    }))
+}
+
+/// Outside these phases the candidate has no business to take traffic (invariant 1).
+fn may_serve(phase: Phase) -> bool {
+    match phase {
+        Phase::RollingOut | Phase::Baking | Phase::Finishing | Phase::RollingBack => true,
+        Phase::Pending | Phase::Preparing | Phase::Ended => false,
+    }
+}
+
+/// The serving deployment where the host was part of it; else what the host confirmed last; else, for a host that
+/// was added since, what serves.
+fn wanted<'a>(recorded: &'a Recorded, host: &HostName) -> Option<&'a ReleaseRef> {
+    let serving = recorded.serving.as_ref();
+    if let Some(deployment) = serving.filter(|deployment| deployment.hosts.contains(host)) {
+        return Some(&deployment.release);
+    }
+    let confirmed = recorded.hosts.iter().find(|record| record.host == *host).map(|record| &record.release);
+    confirmed.or(serving.map(|deployment| &deployment.release))
+}
+
+fn lease(view: &LeaseView) -> Lease {
+    Lease {
+        actor: view.holder.actor.name.clone(),
+        machine: view.holder.machine.clone(),
+        pid: view.holder.pid,
+        purpose: view.holder.purpose.clone(),
+        since: view.holder.since,
+        fence: view.fence,
+    }
+}
+
+fn unasked(name: &HostName, wanted: Option<&ReleaseRef>) -> HostStatus {
+    HostStatus {
+        name: name.clone(),
+        wanted: wanted.map(|release| release.version.clone()),
+        wanted_digest: wanted.map(|release| release.digest.clone()),
+        running_digest: None,
+        running_version: None,
+        slot: None,
+        weight: None,
+        healthy: None,
+        since: None,
+        drift: Some(HostDrift::Unobserved),
+        error: None,
+    }
+}
+
+fn compare(
+    name: &HostName,
+    wanted: Option<&ReleaseRef>,
+    candidate: Option<&ReleaseRef>,
+    answer: &Result<Observation, HostError>,
+) -> HostStatus {
+    let mut host = unasked(name, wanted);
+    let digest = |release: &ReleaseRef| release.digest.clone();
+    let seen = match answer {
+        Ok(observation) => {
+            let view = observation.serving().filter(|view| view.running);
+            host.running_digest = view.and_then(|view| view.running_digest.clone());
+            host.running_version = [wanted, candidate]
+                .into_iter()
+                .flatten()
+                .find(|release| Some(&release.digest) == host.running_digest.as_ref())
+                .map(|release| release.version.clone());
+            host.slot = view.map(|view| view.slot);
+            host.weight = view.map(|view| view.weight);
+            host.healthy = view.map(|view| view.healthy);
+            host.since = view.and_then(|view| view.since);
+            Some(Seen {
+                serving: host.running_digest.clone(),
+                healthy: host.healthy == Some(true),
+                open_shift: observation.trial.is_some(),
+            })
+        }
+        Err(error) => {
+            host.error = Some(format!("{}: {error}", error.code));
+            // A host that was never configured has been reached, and serves nothing.
+            (error.code == HostErrorCode::NotInstalled).then_some(Seen {
+                serving: None,
+                healthy: false,
+                open_shift: false,
+            })
+        }
+    };
+    let (wanted, candidate) = (wanted.map(digest), candidate.map(digest));
+    host.drift = drift(wanted.as_ref(), candidate.as_ref(), seen.as_ref()).map(HostDrift::Drift);
+    host
+}
+
+#[cfg(test)]
+mod tests;

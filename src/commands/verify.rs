@@ -1,1 +1,168 @@
-//! `relman verify`.
+//! `relman verify`: the chain of every stream, and for releases the links that tie a version to what runs: git tag,
+//! commit, version tag, digest, label in the image, running container. What was not checked is said as plainly as
+//! what failed, and so is what no check of this kind can prove.
+
+mod links;
+#[cfg(test)]
+mod tests;
+
+use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
+
+use super::error::{CommandError, ErrorKind};
+use super::{Context, Site, Supply, status};
+use crate::domain::id::{CommitSha, Digest};
+use crate::domain::record::{Key, Listing, Record, ReleaseRecord};
+use crate::domain::version::Version;
+use crate::ledger::LedgerError;
+use crate::ledger::verify::{Verified, verify};
+
+/// Releases that are looked at side by side.
+const AT_ONCE: usize = 8;
+/// Releases that are read at once.
+const PAGE: u32 = 200;
+
+/// What to verify besides the chain.
+#[derive(Debug, Clone, Default)]
+pub struct Args {
+    /// The links of this release.
+    pub version: Option<Version>,
+    /// The links of every release.
+    pub all: bool,
+    /// Ask the hosts, too.
+    pub live: bool,
+}
+
+/// The six links of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkName {
+    /// The git tag names the commit.
+    GitTag,
+    /// The commit is in the history.
+    Commit,
+    /// The registry's version tag points to the digest.
+    VersionTag,
+    /// The registry's manifest is the one that was recorded, byte by byte.
+    Digest,
+    /// The image itself says that it was built from the commit.
+    ConfigLabel,
+    /// The hosts that are meant to run it do.
+    Running,
+}
+
+/// How a link was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    /// It holds.
+    Ok,
+    /// It is broken.
+    Failed,
+    /// It was not looked at, or could not be.
+    NotChecked,
+}
+
+/// One link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// Which.
+    pub link: LinkName,
+    /// How it was found.
+    pub state: LinkState,
+    /// What was found, or why it was not checked.
+    pub detail: String,
+}
+
+/// The links of one release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Linked {
+    /// The release.
+    pub version: Version,
+    /// Its commit.
+    pub commit: CommitSha,
+    /// Its digest.
+    pub digest: Digest,
+    /// The links in order.
+    pub links: Vec<Link>,
+}
+
+/// The answer: the JSON output as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Format of this report.
+    pub schema: u32,
+    /// Where the ledger is.
+    pub ledger: String,
+    /// The chain.
+    pub chain: Verified,
+    /// The releases that were asked for.
+    pub releases: Vec<Linked>,
+    /// Whether nothing is broken: otherwise the exit code is 10.
+    pub holds: bool,
+}
+
+/// Verifies.
+///
+/// # Errors
+/// When the ledger cannot be read, or the version is not known. What does not hold is in the report.
+pub async fn run(
+    context: &Context,
+    site: Option<&Site>,
+    supply: Option<&Supply>,
+    args: Args,
+) -> Result<Report, CommandError> {
+    let chain = verify(context.ledger.as_ref()).await.map_err(unreadable)?;
+    let records = match (&args.version, args.all) {
+        (_, true) => every(context).await.map_err(unreadable)?,
+        (Some(version), false) => vec![one(context, version).await?],
+        (None, false) => Vec::new(),
+    };
+    let live = match site.filter(|_| args.live && !records.is_empty()) {
+        Some(site) => Some(status::run(context, site).await?),
+        None => None,
+    };
+    let finder = links::Finder { context, supply, live: live.as_ref() };
+    let releases: Vec<Linked> = stream::iter(&records)
+        .map(|record| finder.links(record))
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let broken = |linked: &Linked| linked.links.iter().any(|link| link.state == LinkState::Failed);
+    let holds = chain.holds() && !releases.iter().any(broken);
+    Ok(Report { schema: 1, ledger: context.ledger.location().to_string(), chain, releases, holds })
+}
+
+async fn one(context: &Context, version: &Version) -> Result<ReleaseRecord, CommandError> {
+    match context.ledger.get(&Key::of_release(&context.service, version)).await.map_err(unreadable)? {
+        Some(Record::Release(record)) => Ok(*record),
+        _ => {
+            let message = format!("there is no release {}", version.tag());
+            Err(CommandError::new(ErrorKind::NotFound, message).hint("relman releases"))
+        }
+    }
+}
+
+async fn every(context: &Context) -> Result<Vec<ReleaseRecord>, LedgerError> {
+    let listing = Listing::Releases(context.service.clone());
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let page = context.ledger.page(&listing, before.as_ref(), PAGE).await?;
+        before = page.records.last().map(|(key, _)| key.clone());
+        found.extend(page.records.into_iter().filter_map(|(_, record)| match record {
+            Record::Release(record) => Some(*record),
+            _ => None,
+        }));
+        if !page.more || before.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+fn unreadable(source: LedgerError) -> CommandError {
+    let kind = match source {
+        LedgerError::Entry { .. } => ErrorKind::Unverified,
+        _ => ErrorKind::Failed,
+    };
+    CommandError::new(kind, "the ledger cannot be read").caused_by(source).hint("relman doctor")
+}

@@ -216,7 +216,8 @@ impl Sealed {
         let fits = match (entry.event.needs_fence(), grows) {
             (_, true) => entry.fence > head.fence,
             (true, false) => entry.fence == head.fence,
-            (false, false) => true,
+            // Or it would raise the head's fence with it, and fence out whoever holds the lease.
+            (false, false) => entry.fence == 0,
         };
         if !fits {
             return Err(tampered(format!("its fence {} does not fit after {}", entry.fence, head.fence)));
@@ -236,4 +237,30 @@ fn canonical(entry: &Entry) -> Result<String, EntryError> {
         seq: entry.seq,
         detail: e.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::actor::ActorSource;
+
+    #[test]
+    fn invariant_3_an_entry_that_needs_no_fence_cannot_raise_it() {
+        let stream: Stream = "web/production".parse().unwrap();
+        let head = Head { seq: 4, hash: ChainHash::of_body("before"), fence: 7 };
+        let sealed = |fence| {
+            let draft = Draft {
+                eid: Token::from_bits([1; 16]),
+                at: Timestamp::from_millis(0).unwrap(),
+                actor: Actor { name: "ada".into(), source: ActorSource::Os, run_url: None },
+                event: Event::HoldSet { reason: "a".into() },
+            };
+            Sealed::seal(&stream, &head, fence, draft).unwrap()
+        };
+        assert_eq!(sealed(0).follows(&head), Ok(()));
+        assert_eq!(sealed(0).head(&head).fence, 7);
+        for fence in [7, 8] {
+            assert!(matches!(sealed(fence).follows(&head), Err(EntryError::Tampered { seq: 5, .. })));
+        }
+    }
 }

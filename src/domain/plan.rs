@@ -1,6 +1,8 @@
 //! The plan of a deployment: stages that follow each other, steps in a stage that run side by side. It is written
 //! to the ledger before anything happens, and is the plan that runs; resume never plans again.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::deployment::{Kind, ReturnPoint};
@@ -11,7 +13,7 @@ use super::step::Step;
 /// Position of a step in the plan, counted over all stages.
 pub type StepIndex = u32;
 
-/// Steps that may run at the same time.
+/// Steps that may run at the same time: the same thing on different hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
@@ -38,6 +40,12 @@ pub struct Plan {
     pub return_point: Option<ReturnPoint>,
     /// The hosts.
     pub hosts: Vec<HostName>,
+    /// What each host served when it was observed: what it must serve again if this fails. A host that served
+    /// nothing is not in it.
+    #[serde(default)]
+    pub before: BTreeMap<HostName, Digest>,
+    /// Seconds that requests to the old slot may still take after the switch.
+    pub drain_seconds: u64,
     /// The stages in order.
     pub stages: Vec<Stage>,
 }

@@ -3,6 +3,8 @@
 //! It also decides what may be recorded at all. A ledger serialises the appends of a stream, so a check made here
 //! against the records as they are holds when the entry is written: put-if-absent needs no other mechanism.
 
+// Long because: one event after the other; in pieces the rules could not be read together.
+
 use std::collections::BTreeMap;
 
 use super::deployment::{Deployment, Hold, Kind, Outcome, Phase, Verdict};
@@ -362,9 +364,17 @@ fn advance(
             }
             deployment.committed = true;
             deployment.phase = Phase::Finishing;
+            // Nobody goes back from here by itself: whatever comes next has to reckon with this release.
+            environment.serving = Some(deployment.number);
         }
         Event::DeploymentFinished { outcome, message, verdict, .. } => {
-            if (*outcome == Outcome::Succeeded) != deployment.committed {
+            let fits = match outcome {
+                Outcome::Succeeded => deployment.committed,
+                // Also beyond the pivot: a rollback does not wait for hosts that lag.
+                Outcome::Superseded => true,
+                _ => !deployment.committed,
+            };
+            if !fits {
                 return Err(out_of_order());
             }
             finish(entry, deployment, environment, after, *outcome, *verdict);
@@ -393,7 +403,6 @@ fn finish(
     if outcome != Outcome::Succeeded {
         return;
     }
-    environment.serving = Some(deployment.number);
     let after_rollback = environment.hold.as_ref().is_some_and(|hold| hold.withdrawn.is_some());
     if deployment.kind == Kind::Deploy && after_rollback {
         environment.hold = None;

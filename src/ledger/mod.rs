@@ -6,11 +6,15 @@
 //! repeated with the same entry id is recognised and not written twice.
 
 #[cfg(test)]
-pub mod contract;
+pub(crate) mod contract;
+#[cfg(test)]
+mod golden;
 pub mod memory;
 pub mod retry;
+mod rules;
 #[cfg(feature = "cli")]
 pub mod sqlite;
+pub mod verify;
 
 use std::fmt;
 use std::time::Duration;
@@ -68,8 +72,8 @@ pub enum LedgerError {
     /// The entry may not be written as things are. Nothing was written.
     #[error(transparent)]
     Illegal(#[from] Illegal),
-    /// A newer lease exists: whoever gets this must touch nothing more.
-    #[error("lease {held} of {stream} was taken over by lease {current}")]
+    /// The lease was taken over or given back: whoever gets this must touch nothing more.
+    #[error("lease {held} of {stream} is not in force; the last one given is {current}")]
     Fenced {
         /// The stream.
         stream: Stream,

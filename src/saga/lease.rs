@@ -1,1 +1,163 @@
-//! Holding the lease while the driver works.
+//! Holding the lease while the driver works: a heartbeat of its own, and a flag that everybody sees when it is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::domain::deployment::Holder;
+use crate::domain::entry::Draft;
+use crate::domain::event::Event;
+use crate::domain::id::Stream;
+use crate::interrupt::Interrupt;
+use crate::ledger::{Lease, Ledger, LedgerError, Take};
+use crate::progress::Progress;
+
+/// How a lease is asked for.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Of which stream.
+    pub stream: Stream,
+    /// Who asks, and for what.
+    pub holder: Holder,
+    /// How long it lasts without a renewal.
+    pub ttl: Duration,
+    /// How long to wait for another holder.
+    pub wait: Duration,
+    /// Take it from whoever holds it: a rollback does not wait.
+    pub preempt: bool,
+}
+
+/// A lease with its heartbeat. Give it back with [`Held::give_back`]; dropped, it ends by itself after its time.
+pub struct Held {
+    /// The lease.
+    pub lease: Lease,
+    ledger: Arc<dyn Ledger>,
+    lost: watch::Receiver<bool>,
+    stop: Interrupt,
+    heartbeat: JoinHandle<()>,
+}
+
+const POLL: Duration = Duration::from_secs(1);
+
+/// Takes the lease, waiting for another holder as long as the wish says. A holder whose lease has not moved for
+/// longer than it lasts is dead, whatever the clocks say.
+///
+/// # Errors
+/// [`LedgerError::Held`] when the wait is over, and what the ledger says.
+pub async fn take(
+    ledger: &Arc<dyn Ledger>,
+    clock: &Arc<dyn Clock>,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+    wish: Wish,
+) -> Result<Held, LedgerError> {
+    let began = clock.elapsed();
+    let mut watched = None;
+    loop {
+        let how = match (wish.preempt, &watched) {
+            (true, _) => Take::Preempt,
+            (false, Some((renewal, since, patience))) if clock.elapsed() - *since > *patience => {
+                Take::IfUnchanged(Clone::clone(renewal))
+            }
+            _ => Take::IfFree,
+        };
+        let stolen = how != Take::IfFree;
+        let draft = Draft {
+            eid: clock.token(),
+            at: clock.now(),
+            actor: wish.holder.actor.clone(),
+            event: Event::LeaseAcquired { holder: wish.holder.clone(), stolen },
+        };
+        let lease = match ledger.acquire(&wish.stream, &how, wish.ttl, draft).await {
+            Ok(lease) => return Ok(hold(ledger, clock, lease)),
+            Err(LedgerError::Held { lease, stream }) => {
+                if clock.elapsed() - began >= wish.wait || interrupt.is_raised() {
+                    return Err(LedgerError::Held { lease, stream });
+                }
+                lease
+            }
+            Err(error) => return Err(error),
+        };
+        match &watched {
+            Some((renewal, ..)) if *renewal == lease.renewal => {}
+            _ => {
+                if watched.is_none() {
+                    progress.note(&format!("waiting for {}", lease.holder));
+                }
+                watched = Some((lease.renewal.clone(), clock.elapsed(), lease.ttl * 5 / 4));
+            }
+        }
+        tokio::select! {
+            () = clock.sleep(POLL) => {}
+            () = interrupt.raised() => {}
+        }
+    }
+}
+
+fn hold(ledger: &Arc<dyn Ledger>, clock: &Arc<dyn Clock>, lease: Lease) -> Held {
+    let (tell, lost) = watch::channel(false);
+    let stop = Interrupt::default();
+    let heartbeat = tokio::spawn(beat(ledger.clone(), clock.clone(), lease.clone(), stop.clone(), tell));
+    Held { lease, ledger: ledger.clone(), lost, stop, heartbeat }
+}
+
+/// Renews six times in the lease's time. It is lost when the ledger says so, or when two thirds of its time went by
+/// without an answer: from then on somebody else may think that it is free.
+async fn beat(
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    lease: Lease,
+    stop: Interrupt,
+    lost: watch::Sender<bool>,
+) {
+    let mut good = clock.elapsed();
+    loop {
+        tokio::select! {
+            () = clock.sleep(lease.ttl / 6) => {}
+            () = stop.raised() => return,
+        }
+        // The time counts from before the question: the answer may have been long under way.
+        let asked = clock.elapsed();
+        match ledger.renew(&lease, clock.token()).await {
+            Ok(()) => good = asked,
+            Err(error) => {
+                let gone = matches!(error, LedgerError::Fenced { .. } | LedgerError::Held { .. });
+                if gone || clock.elapsed() - good > lease.ttl * 2 / 3 {
+                    lost.send_replace(true);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Held {
+    /// Whether it was lost.
+    pub fn is_lost(&self) -> bool {
+        *self.lost.borrow()
+    }
+
+    /// Returns when it is lost; never otherwise.
+    pub async fn lost(&self) {
+        let mut lost = self.lost.clone();
+        if lost.wait_for(|lost| *lost).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Gives it back. The heartbeat ends first: one that is under way could take what was just given.
+    ///
+    /// # Errors
+    /// What the ledger says; a lease that is somebody else's by now is no error.
+    pub async fn give_back(self, draft: Draft) -> Result<(), LedgerError> {
+        self.stop.raise();
+        let _ = self.heartbeat.await;
+        match self.ledger.release(&self.lease, draft).await {
+            Err(LedgerError::Fenced { .. } | LedgerError::Held { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

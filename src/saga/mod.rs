@@ -1,5 +1,6 @@
 //! A deployment from plan to outcome. [`state::next`] decides, [`run`] drives.
 
+pub mod claim;
 pub mod lease;
 pub mod perform;
 pub mod plan;

@@ -31,15 +31,36 @@ lab_down() {
   say "lab $LAB_NAME is gone"
 }
 
-remove_from_engine() {
-  local containers=() inner
-  mapfile -t containers < <(dk ps --all --quiet --filter "label=$LABEL")
-  if [[ ${#containers[@]} -gt 0 ]]; then
-    say "removing ${#containers[@]} containers"
-    inner=$(inner_containers "${containers[@]}")
-    dk rm --force --volumes "${containers[@]}" >/dev/null
-    remove_cgroups "$inner"
+# Bare hosts for used ones: addresses and keys stay. Engine and images stay too, so it takes seconds.
+lab_fresh() {
+  if [[ -z ${1:-} ]]; then
+    if [[ -d $LAB_STATE ]]; then
+      lock_lab
+      ensure_engine
+      remove_containers
+    fi
+  else
+    need_up
+    lock_lab
+    ensure_engine
+    remove_containers --filter "label=relman.lab.host=$(host_number "$1")"
   fi
+  exec 9>&-
+  lab_up
+}
+
+remove_containers() {
+  local containers=() inner
+  mapfile -t containers < <(dk ps --all --quiet --filter "label=$LABEL" "$@")
+  [[ ${#containers[@]} -gt 0 ]] || return 0
+  say "removing ${#containers[@]} containers"
+  inner=$(inner_containers "${containers[@]}")
+  dk rm --force --volumes "${containers[@]}" >/dev/null
+  remove_cgroups "$inner"
+}
+
+remove_from_engine() {
+  remove_containers
   ! dk network inspect "$NETWORK" >/dev/null 2>&1 || dk network rm "$NETWORK" >/dev/null
 }
 

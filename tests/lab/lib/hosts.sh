@@ -206,6 +206,7 @@ lab_env() {
   if [[ -f $REPO_DIR/ansible/requirements.txt ]]; then
     dir=$(venv_dir)
     put LAB_VENV "$dir"
+    # shellcheck disable=SC2016 # for the shell that reads it
     printf 'export PATH=%q:"$PATH"\n' "$dir/bin"
   fi
 }

@@ -1,0 +1,63 @@
+# Everything that people and CI run. `make` or `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+# release: what is installed. dev: quick to build, for the demo and the lab suite.
+PROFILE ?= release
+TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+BIN := target/bin/$(PROFILE)
+BUILT := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+RUN := tests/lab/run
+
+.PHONY: help
+help: ## show this list
+	@printf 'relman: what you can make\n\n'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@printf '\nmake demo keeps its lab up (KEEP=0 takes it down); make test takes its own down (KEEP=1 leaves it up)\n'
+
+# relman-host runs on hosts with an older C library than this machine's: it brings its own.
+.PHONY: build
+build: ## build relman and relman-host side by side into target/bin/release (PROFILE=dev: target/bin/dev)
+	$(CARGO) build --locked --profile $(PROFILE) --bin relman
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --locked --profile host --no-default-features \
+	  --target $(TRIPLE) --bin relman-host
+	@mkdir -p $(BIN)
+	@install -m 0755 $(BUILT)/relman $(TARGET_DIR)/$(TRIPLE)/host/relman-host $(BIN)/
+	@printf 'built %s/relman and %s/relman-host\n' $(BIN) $(BIN)
+
+.PHONY: demo
+demo: ## the whole story on one machine: deploy, break, come back, roll back, under load
+	@tests/lab/demo up
+
+.PHONY: demo-down
+demo-down: ## remove every trace of the demo
+	@tests/lab/demo down
+
+.PHONY: test
+test: ## everything: format, lints, unit, contract, property, snapshot, the service, and the lab suite
+	@$(MAKE) test-fast
+	@$(MAKE) test-lab
+
+.PHONY: test-fast
+test-fast: ## everything that needs no lab
+	@$(RUN) fast
+
+.PHONY: test-lab
+test-lab: ## the lab suite alone: real registry, sshd, systemd, Ansible, Docker and HAProxy
+	@$(RUN) lab
+
+.PHONY: lint
+lint: ## formatting and lints of Rust, Python, shell and the Dockerfile; changes nothing
+	@$(RUN) lint
+
+.PHONY: fmt
+fmt: ## format Rust and Python
+	@$(RUN) fmt
+
+.PHONY: bench
+bench: ## measure, and write docs/performance.md
+	@$(RUN) bench

@@ -1,0 +1,1 @@
+"""The service that relman's demo and lab deploy."""

@@ -1,0 +1,194 @@
+//! Arguments of the verbs that change something.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::values;
+use crate::domain::deployment::Verdict;
+use crate::domain::id::HostName;
+use crate::domain::target::Target;
+use crate::domain::version::Version;
+
+/// `relman init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Registry and repository of the image, without tag
+    #[arg(long, value_name = "REGISTRY/NAME")]
+    pub repository: Option<String>,
+}
+
+/// `relman release`.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// This version instead of the one that the commits ask for
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<Version>,
+    /// Print what would be done; changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Adopt a finished image instead of building one
+    #[arg(long, value_name = "REF@sha256:…", conflicts_with_all = ["new_build", "allow_dirty"])]
+    pub image: Option<String>,
+    /// A pre-release X.Y.Z-LABEL.N
+    #[arg(long, value_name = "LABEL", value_parser = values::label, conflicts_with = "version")]
+    pub prerelease: Option<String>,
+    /// Another build of a commit that has a release already, with a new version
+    #[arg(long)]
+    pub new_build: bool,
+    /// Only put tags in place that are missing
+    #[arg(long, conflicts_with_all = ["version", "image", "prerelease", "new_build", "allow_dirty"])]
+    pub repair: bool,
+    /// Build a work tree with changes: a dev- tag, no version, no release
+    #[arg(long, conflicts_with_all = ["version", "prerelease"])]
+    pub allow_dirty: bool,
+}
+
+/// `relman deploy`.
+#[derive(Debug, Args)]
+pub struct Deploy {
+    /// Version, commit, digest, deployment, or @-N
+    #[arg(value_name = "TARGET")]
+    pub target: Option<Target>,
+    /// Print the plan; changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    pub reason: Option<String>,
+    /// How long to wait for another deployment: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
+    pub lock_wait: Duration,
+    /// Go back when it is not done after this time
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub timeout: Option<Duration>,
+    /// Deploy a release that is older than what serves, or beside it
+    #[arg(long, requires = "reason")]
+    pub allow_older: bool,
+    /// Deploy although the environment is on hold
+    #[arg(long, requires = "reason")]
+    pub override_hold: bool,
+    /// The target repairs what this rollback withdrew
+    #[arg(long, value_name = "ID", requires = "reason", value_parser = values::deployment)]
+    pub fixes: Option<Target>,
+    /// Only these hosts
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub hosts: Vec<HostName>,
+    /// Without TARGET: deploy HEAD although the work tree has changes, which are not in it
+    #[arg(long, conflicts_with = "target")]
+    pub allow_dirty: bool,
+}
+
+/// `relman rollback`.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// Go back to this one: version, commit, digest, deployment, or @-N
+    #[arg(long, value_name = "TARGET")]
+    pub to: Option<Target>,
+    /// List where one could go back to, and what would be skipped and why
+    #[arg(long, conflicts_with_all = ["to", "dry_run"])]
+    pub list: bool,
+    /// Print the plan; changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Run configuration: that of then, or that of now
+    #[arg(long, value_enum, default_value = "then", value_name = "then|now", hide_possible_values = true)]
+    pub config: Moment,
+    /// Secrets: those of now, or those of then
+    #[arg(long, value_enum, default_value = "now", value_name = "now|then", hide_possible_values = true)]
+    pub secrets: Moment,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    pub reason: Option<String>,
+    /// Set no hold: the next push may bring the withdrawn commits back
+    #[arg(long, requires = "reason")]
+    pub no_hold: bool,
+    /// Only these hosts
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub hosts: Vec<HostName>,
+    /// Stop when it is not done after this time
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// Of which time something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Moment {
+    /// Of the deployment that is gone back to.
+    Then,
+    /// As it is today.
+    Now,
+}
+
+/// `relman resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The deployment; without it, the one in flight
+    #[arg(value_name = "ID", value_parser = values::deployment)]
+    pub id: Option<Target>,
+    /// How long to wait for whoever works on it: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
+    pub lock_wait: Duration,
+}
+
+/// `relman abort`.
+#[derive(Debug, Args)]
+pub struct Abort {
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    pub reason: Option<String>,
+    /// How long to wait for whoever works on it: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
+    pub lock_wait: Duration,
+}
+
+/// A verb that needs nothing but a reason.
+#[derive(Debug, Args)]
+pub struct WithReason {
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    pub reason: String,
+}
+
+/// `relman mark`.
+#[derive(Debug, Args)]
+pub struct Mark {
+    /// faulty or proven
+    #[arg(value_enum, value_name = "VERDICT", hide_possible_values = true)]
+    pub verdict: Marking,
+    /// Deployment (production#142) or version
+    #[arg(value_name = "ID", value_parser = values::deployment_or_version)]
+    pub target: Target,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    pub reason: String,
+}
+
+/// A verdict that somebody may give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Marking {
+    /// Not to be gone back to.
+    Faulty,
+    /// Good to go back to.
+    Proven,
+}
+
+impl From<Marking> for Verdict {
+    fn from(marking: Marking) -> Self {
+        match marking {
+            Marking::Faulty => Self::Faulty,
+            Marking::Proven => Self::Proven,
+        }
+    }
+}
+
+/// `relman lock`.
+#[derive(Debug, Args)]
+pub struct Lock {
+    /// Hold the lock, for this reason
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    pub reason: Option<String>,
+    /// Give it back after this time: 30m, 2h
+    #[arg(long, value_name = "TIME", default_value = "1h", requires = "reason", value_parser = values::duration)]
+    pub ttl: Duration,
+}

@@ -1,0 +1,1 @@
+//! `relman deploy`, `rollback`, `resume` and `abort` for people.

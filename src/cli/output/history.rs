@@ -1,0 +1,1 @@
+//! `relman history` for people.

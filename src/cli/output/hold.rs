@@ -1,0 +1,1 @@
+//! `relman hold` for people.

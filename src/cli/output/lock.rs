@@ -1,0 +1,1 @@
+//! `relman lock` for people.

@@ -1,0 +1,1 @@
+//! `relman mark` for people.

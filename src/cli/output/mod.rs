@@ -1,0 +1,135 @@
+//! What goes to stdout: tables for people, JSON for programs. Each verb's file turns its report into text and is
+//! pure: colour, width and the time come in with [`Style`].
+
+pub mod deploy;
+pub mod diff;
+pub mod doctor;
+pub mod history;
+pub mod hold;
+pub mod init;
+pub mod lock;
+pub mod mark;
+pub mod release;
+pub mod releases;
+pub mod show;
+pub mod status;
+mod table;
+pub mod verify;
+
+pub use table::{Cell, Tone};
+
+use std::io::{ErrorKind, Write as _};
+
+use serde::Serialize;
+
+use crate::domain::time::Timestamp;
+
+/// How to render: pinned by tests, taken from the terminal by `cli`.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// Whether escape sequences for colour may be written.
+    pub color: bool,
+    /// Columns of the terminal; [`Style::UNBOUNDED`] where the output goes into a file or a pipe.
+    pub width: u16,
+    /// The moment to which relative times refer.
+    pub now: Timestamp,
+}
+
+impl Style {
+    /// A width at which nothing is ever wrapped.
+    pub const UNBOUNDED: u16 = u16::MAX;
+
+    /// A table without borders, its last line ended. Cells wrap where the width asks for it. Text for a cell is a
+    /// `String`, a `&str`, or a [`Cell`] with a [`Tone`].
+    pub fn table<C: Into<Cell>>(&self, headers: &[&str], rows: Vec<Vec<C>>) -> String {
+        table::render(self, headers, rows.into_iter().map(|row| row.into_iter().map(Into::into).collect()))
+    }
+
+    /// `3m ago`; `in 3m` for a moment to come.
+    pub fn ago(&self, at: Timestamp) -> String {
+        match self.now.seconds_since(at) {
+            -4..=4 => "just now".to_owned(),
+            seconds if seconds < 0 => format!("in {}", duration(seconds.unsigned_abs())),
+            seconds => format!("{} ago", duration(seconds.unsigned_abs())),
+        }
+    }
+
+    /// Text in a tone, outside of tables. Control characters are taken out.
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        let text = printable(text);
+        match (self.color, tone.sgr()) {
+            (true, Some(sgr)) => format!("\x1b[{sgr}m{text}\x1b[0m"),
+            _ => text,
+        }
+    }
+}
+
+/// A length of time as people say it, with one or two units: `42s`, `3m 20s`, `2h 5m`, `4d`.
+pub fn duration(seconds: u64) -> String {
+    let two = |n: u64, unit: &str, rest: u64, small: &str| match rest {
+        0 => format!("{n}{unit}"),
+        rest => format!("{n}{unit} {rest}{small}"),
+    };
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => two(seconds / 60, "m", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "m"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
+}
+
+/// The text without control characters: what others wrote (reasons, commit messages, answers of servers) cannot
+/// drive the terminal. Line ends and tabs stay.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+/// A report as JSON, ended with a newline.
+pub fn json<R: Serialize>(report: &R) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(report).map(|text| text + "\n")
+}
+
+/// Writes to stdout. A reader that has gone away (`relman history | head`) is no error.
+///
+/// # Errors
+/// When stdout cannot be written for another reason.
+pub fn print(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000).unwrap()
+    }
+
+    #[test]
+    fn times_are_short_and_say_their_direction() {
+        let style = Style { color: false, width: 80, now: at(1_000_000) };
+        for (seconds, text) in [
+            (1_000_000, "just now"),
+            (999_958, "42s ago"),
+            (999_800, "3m 20s ago"),
+            (992_500, "2h 5m ago"),
+            (1_000_000 - 4 * 86_400, "4d ago"),
+            (1_000_060, "in 1m"),
+        ] {
+            assert_eq!(style.ago(at(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn foreign_text_cannot_drive_the_terminal() {
+        let style = Style { color: true, width: 80, now: at(0) };
+        assert_eq!(style.paint(Tone::Plain, "a\x1b[2Jb\rc"), "a[2Jbc");
+        assert_eq!(style.paint(Tone::Bad, "x"), "\x1b[31mx\x1b[0m");
+        let table = style.table(&["A"], vec![vec!["x\x1b]0;title\x07"]]);
+        assert!(!table.contains("\x1b]"), "{table:?}");
+    }
+}

@@ -1,0 +1,1 @@
+//! `relman release` for people.

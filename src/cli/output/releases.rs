@@ -1,0 +1,1 @@
+//! `relman releases` for people.

@@ -1,0 +1,1 @@
+//! `relman show` for people.

@@ -1,0 +1,159 @@
+//! `relman status` as text.
+
+use crate::commands::status::{HostDrift, HostStatus, Report};
+use crate::domain::drift::Drift;
+
+use super::{Cell, Style, Tone, printable};
+
+/// The report for people.
+pub fn show(report: &Report, style: &Style) -> String {
+    let mut lines = vec![style.paint(Tone::Strong, &headline(report, style))];
+    if let Some(hold) = &report.hold {
+        lines.push(format!(
+            "On hold since {} by {}: {}",
+            style.ago(hold.since),
+            printable(&hold.actor.name),
+            printable(&hold.reason)
+        ));
+    }
+    if let Some(flight) = &report.in_flight {
+        let state = if flight.interrupted {
+            "interrupted; `relman resume` goes on with it, `relman abort` takes it back".to_owned()
+        } else {
+            format!("{}, begun {}", flight.phase, style.ago(flight.started_at))
+        };
+        lines.push(format!(
+            "In flight: {} {} of {} by {}: {state}",
+            flight.id,
+            flight.kind,
+            flight.version.tag(),
+            printable(&flight.actor)
+        ));
+    }
+    if let Some(lease) = &report.lease {
+        lines.push(format!(
+            "Lease: {} on {} (pid {}) since {}, doing: {}",
+            printable(&lease.actor),
+            printable(&lease.machine),
+            lease.pid,
+            style.ago(lease.since),
+            printable(&lease.purpose)
+        ));
+    }
+    lines.push(String::new());
+    let headers = ["HOST", "WANTED", "RUNNING", "DIGEST", "SLOT", "WEIGHT", "HEALTH", "SINCE", "DRIFT"];
+    let rows = report.hosts.iter().map(|host| row(host, style)).collect();
+    lines.push(style.table(&headers, rows).trim_end().to_owned());
+    if !report.observable {
+        lines.push(
+            "What runs on these hosts is not known: a playbook of your own deploys them, and relman cannot look."
+                .to_owned(),
+        );
+    }
+    lines.extend(
+        report.hosts.iter().filter_map(|host| {
+            host.error.as_ref().map(|error| format!("{}: {}", host.name, printable(error)))
+        }),
+    );
+    for host in &report.forgotten {
+        lines.push(format!("{host} has a release on record, and relman.toml does not name it any more."));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn headline(report: &Report, style: &Style) -> String {
+    let place = format!("{}/{}", report.service, report.environment);
+    match (&report.serving, &report.deployment) {
+        (Some(version), Some(deployment)) => {
+            let since = report.since.map(|at| format!(", since {}", style.ago(at))).unwrap_or_default();
+            format!("{place}: {} serves ({deployment}{since})", version.tag())
+        }
+        _ => format!("{place}: nothing was deployed yet"),
+    }
+}
+
+fn row(host: &HostStatus, style: &Style) -> Vec<Cell> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let running = match (&host.running_version, &host.running_digest) {
+        (Some(version), _) => Some(version.tag()),
+        (None, Some(_)) => Some("not in the ledger".to_owned()),
+        (None, None) => None,
+    };
+    let tone = match host.drift {
+        None => Tone::Plain,
+        Some(HostDrift::Unobserved) => Tone::Warn,
+        Some(HostDrift::Drift(_)) => Tone::Bad,
+    };
+    let mut cells: Vec<Cell> = vec![
+        host.name.to_string(),
+        or_dash(host.wanted.as_ref().map(|version| version.tag())),
+        or_dash(running),
+        or_dash(host.running_digest.as_ref().map(|digest| digest.short().to_owned())),
+        or_dash(host.slot.map(|slot| slot.to_string())),
+        or_dash(host.weight.map(|weight| format!("{weight} %"))),
+        or_dash(host.healthy.map(|healthy| if healthy { "healthy" } else { "unhealthy" }.to_owned())),
+        or_dash(host.since.map(|at| style.ago(at))),
+    ]
+    .into_iter()
+    .map(Cell::from)
+    .collect();
+    cells.push(Cell::new(drift(host), tone));
+    cells
+}
+
+fn drift(host: &HostStatus) -> &'static str {
+    match host.drift {
+        None if host.wanted.is_none() => "-",
+        None => "none",
+        Some(HostDrift::Unobserved) => "not observed",
+        Some(HostDrift::Drift(drift)) => match drift {
+            Drift::OtherRelease => "other release",
+            Drift::NotServing => "serves nothing",
+            Drift::NotInLedger => "not in the ledger",
+            Drift::Unhealthy => "unhealthy",
+            Drift::OpenShift => "shift left open",
+            Drift::Unreachable => "unreachable",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_plainly_what_cannot_be_seen() {
+        let host = HostStatus {
+            name: "web-1".parse().unwrap(),
+            wanted: Some("0.2.0".parse().unwrap()),
+            wanted_digest: None,
+            running_digest: None,
+            running_version: None,
+            slot: None,
+            weight: None,
+            healthy: None,
+            since: None,
+            drift: Some(HostDrift::Unobserved),
+            error: None,
+        };
+        let report = Report {
+            schema: 1,
+            service: "web".parse().unwrap(),
+            environment: "production".parse().unwrap(),
+            serving: Some("0.2.0".parse().unwrap()),
+            deployment: Some("production#2".parse().unwrap()),
+            since: None,
+            lease: None,
+            hold: None,
+            in_flight: None,
+            observable: false,
+            hosts: vec![host],
+            forgotten: Vec::new(),
+            differs: true,
+        };
+        let now = crate::domain::time::Timestamp::from_millis(0).unwrap();
+        let text = show(&report, &Style { color: false, width: 120, now });
+        assert!(text.starts_with("web/production: v0.2.0 serves (production#2)"), "{text}");
+        assert!(text.contains("not observed") && text.contains("relman cannot look"), "{text}");
+    }
+}

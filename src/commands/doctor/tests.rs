@@ -1,0 +1,64 @@
+//! What each finding is called, and that a missing part does not hide the others.
+
+use super::*;
+use crate::commands::error::ErrorKind;
+use crate::domain::time::Timestamp;
+
+fn nothing() -> Parts {
+    let error = || CommandError::new(ErrorKind::Usage, "no configuration");
+    Parts { context: Err(error()), site: Err(error()), supply: Err(error()), facts: Facts::default() }
+}
+
+#[tokio::test]
+async fn every_failure_is_listed_at_once_with_a_fix() {
+    let report = run(nothing()).await;
+    assert!(!report.healthy);
+    let failed: Vec<&str> = report
+        .checks
+        .iter()
+        .filter(|check| check.state == State::Failed)
+        .map(|check| {
+            assert!(check.fix.as_ref().is_some_and(|fix| !fix.is_empty()), "{check:?}");
+            check.name.as_str()
+        })
+        .collect();
+    assert_eq!(failed, ["configuration", "release", "ledger", "environment"]);
+    let skipped = report.checks.iter().filter(|check| check.state == State::NotChecked).count();
+    assert_eq!(skipped, 4, "{:?}", report.checks);
+}
+
+#[tokio::test]
+async fn tools_are_judged_by_what_they_say() {
+    let old = "ansible-playbook [core 2.10.8]\n  config file = None";
+    for (ansible, state) in [
+        (Ok("ansible-playbook [core 2.19.1]".to_owned()), State::Ok),
+        (Ok(old.to_owned()), State::Failed),
+        (Ok("?".to_owned()), State::Warning),
+        (Err("ansible-playbook: not found".to_owned()), State::Failed),
+    ] {
+        let facts = Facts { ansible: Some(ansible), ..Facts::default() };
+        assert_eq!(checks::tools(&facts)[0].state, state, "{facts:?}");
+    }
+    assert!(checks::tools(&Facts::default()).is_empty(), "where nothing needs Ansible, it is not asked for");
+}
+
+#[test]
+fn versions_of_ansible_are_read() {
+    assert_eq!(checks::core_version("ansible-playbook [core 2.19.1]"), Some((2, 19)));
+    assert_eq!(checks::core_version("2.15.0"), Some((2, 15)));
+    assert_eq!(checks::core_version("none"), None);
+}
+
+#[test]
+fn a_clock_that_runs_behind_the_ledger_is_told() {
+    let at = |seconds: i64| Timestamp::from_millis(seconds * 1000).unwrap();
+    assert_eq!(checks::clock(at(1000), None).state, State::Ok);
+    assert_eq!(checks::clock(at(1000), Some(at(1050))).state, State::Ok);
+    assert_eq!(checks::clock(at(1000), Some(at(1100))).state, State::Warning);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_hangs_is_a_failed_check() {
+    let found = limited("registry", std::future::pending()).await;
+    assert_eq!((found[0].name.as_str(), found[0].state), ("registry", State::Failed));
+}

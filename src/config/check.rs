@@ -1,0 +1,314 @@
+//! What types cannot say about a configuration. Whatever could become an option of ssh or ansible, leave its
+//! directory, or be taken for a template is refused here, at the edge.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::{Component, Path};
+
+use super::{Access, Config, Environment, Via};
+use crate::domain::run::{RunConfig, SecretRef};
+use crate::host::wire::HostAddress;
+
+/// Key and reason of each problem.
+type Problems = Vec<(String, String)>;
+
+/// Everything that is wrong with a configuration whose file lies in `root`.
+pub(super) fn check(config: &Config, root: &Path) -> Problems {
+    let mut found = Problems::new();
+    check_image(config, &mut found);
+    check_run(&config.run, &mut found);
+    for (key, url, scheme) in
+        [("ledger.url", &config.ledger.url, "sqlite:"), ("artifacts.url", &config.artifacts.url, "file:")]
+    {
+        if let Some(url) = url {
+            let fits = url.strip_prefix(scheme).is_some_and(|path| !path.is_empty() && is_clean(path));
+            ensure(&mut found, key, fits, || format!("is not {scheme}PATH"));
+        }
+    }
+    let directory = config.ansible.directory.to_string_lossy().into_owned();
+    ensure(&mut found, "ansible.directory", is_path(&directory), || UNSAFE_PATH.to_owned());
+    ensure(&mut found, "ansible.command", is_path(&config.ansible.command), || UNSAFE_PATH.to_owned());
+    for name in config.ansible.vars.keys() {
+        let key = format!("ansible.vars.{name}");
+        ensure(&mut found, &key, is_variable(name), || "is not a variable name".to_owned());
+    }
+    range(&mut found, "lease.seconds", config.lease.seconds, 10, 3_600);
+    if let Some(name) = &config.service.default_environment {
+        let known = config.environments.contains_key(name);
+        ensure(&mut found, "service.default_environment", known, || {
+            format!("there is no [environments.{name}]")
+        });
+    }
+    for (name, environment) in &config.environments {
+        check_environment(&format!("environments.{name}"), environment, root, &mut found);
+    }
+    found
+}
+
+fn ensure(found: &mut Problems, key: &str, good: bool, reason: impl FnOnce() -> String) {
+    if !good {
+        found.push((key.to_owned(), reason()));
+    }
+}
+
+fn range(found: &mut Problems, key: &str, value: u64, low: u64, high: u64) {
+    ensure(found, key, (low..=high).contains(&value), || format!("{value} is not within {low} and {high}"));
+}
+
+fn check_image(config: &Config, found: &mut Problems) {
+    let image = &config.image;
+    ensure(found, "image.repository", is_repository(&image.repository), || {
+        "is not REGISTRY[:PORT]/NAME in lower case, without tag or digest".to_owned()
+    });
+    for (key, path) in [("image.context", &image.context), ("image.dockerfile", &image.dockerfile)] {
+        let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let clean = path.to_str().is_some_and(|path| !path.is_empty() && is_clean(path));
+        ensure(found, key, inside && clean, || "is not a path inside the repository".to_owned());
+    }
+    check_variables("image.build_args", image.build_args.iter(), found);
+}
+
+fn check_run(run: &RunConfig, found: &mut Problems) {
+    ensure(found, "run.port", run.port > 0, || "is 0".to_owned());
+    check_variables("run.env", run.env.iter(), found);
+    for (name, secret) in &run.secrets {
+        let key = format!("run.secrets.{name}");
+        ensure(found, &key, is_variable(name), || NOT_A_VARIABLE.to_owned());
+        let good = match secret {
+            SecretRef::Env(variable) => is_variable(variable),
+            SecretRef::File(path) => is_clean(path),
+        };
+        ensure(found, &key, good, || "is neither env:NAME nor file:PATH".to_owned());
+    }
+    for (n, volume) in run.volumes.iter().enumerate() {
+        ensure(found, &format!("run.volumes[{n}]"), is_volume(volume), || {
+            "is not /host/path:/container/path[:ro], both absolute and without ..".to_owned()
+        });
+    }
+    range(found, "run.memory_mib", run.memory_mib, 16, 1024 * 1024);
+    range(found, "run.pids", run.pids.into(), 8, 1_000_000);
+    range(found, "run.stop_timeout_seconds", run.stop_timeout_seconds.into(), 1, 3_600);
+    let health = &run.health;
+    let visible = health.path.len() <= 1_000 && health.path.bytes().all(|b| b.is_ascii_graphic());
+    ensure(found, "run.health.path", health.path.starts_with('/') && visible, || {
+        "is not a path that starts with / and holds neither spaces nor control characters".to_owned()
+    });
+    range(found, "run.health.interval_ms", health.interval_ms, 50, 60_000);
+    range(found, "run.health.timeout_ms", health.timeout_ms, 50, 60_000);
+    range(found, "run.health.start_period_seconds", health.start_period_seconds, 1, 3_600);
+    range(found, "run.health.good_probes", health.good_probes.into(), 1, 100);
+}
+
+fn check_environment(at: &str, environment: &Environment, root: &Path, found: &mut Problems) {
+    let hosts = &environment.hosts;
+    match environment.via {
+        Via::Ansible | Via::Playbook => ensure(found, &format!("{at}.hosts"), !hosts.is_empty(), || {
+            "names no host; only via = \"local\" needs none".to_owned()
+        }),
+        Via::Local => ensure(found, &format!("{at}.hosts"), hosts.len() <= 1, || {
+            "names several hosts, and via = \"local\" is this machine alone".to_owned()
+        }),
+    }
+    let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+    for (n, host) in hosts.iter().enumerate() {
+        let at = format!("{at}.hosts[{n}]");
+        check_host(&at, host, found);
+        ensure(found, &format!("{at}.name"), names.insert(&host.name), || {
+            format!("{} is there twice", host.name)
+        });
+        let fresh = addresses.insert((&host.address, host.port));
+        ensure(found, &format!("{at}.address"), fresh, || {
+            "another host has this address and port".to_owned()
+        });
+    }
+    check_access(&format!("{at}.access"), &environment.access, found);
+    let key = format!("{at}.playbook");
+    match (&environment.playbook, environment.via) {
+        (None, Via::Playbook) => found.push((key, "is missing, and via = \"playbook\" needs it".to_owned())),
+        (None, _) => {}
+        (Some(path), via) => {
+            let good = path.to_str().is_some_and(is_path);
+            ensure(found, &key, good, || UNSAFE_PATH.to_owned());
+            let there = via != Via::Playbook || root.join(path).is_file();
+            ensure(found, &key, !good || there, || format!("{} is no file", root.join(path).display()));
+        }
+    }
+    range(found, &format!("{at}.bake_seconds"), environment.bake_seconds, 0, 86_400);
+    range(found, &format!("{at}.drain_seconds"), environment.drain_seconds, 0, 3_600);
+    check_variables(&format!("{at}.env"), environment.env.iter(), found);
+}
+
+fn check_host(at: &str, host: &HostAddress, found: &mut Problems) {
+    ensure(found, &format!("{at}.address"), is_address(&host.address), || {
+        "is neither an IP address nor a DNS name".to_owned()
+    });
+    ensure(found, &format!("{at}.port"), host.port > 0, || "is 0".to_owned());
+    let user = host.user.as_deref().is_none_or(is_user);
+    ensure(found, &format!("{at}.user"), user, || NOT_A_USER.to_owned());
+    for (n, line) in host.host_keys.iter().enumerate() {
+        ensure(found, &format!("{at}.host_keys[{n}]"), is_host_key(line), || {
+            "is not TYPE BASE64 as in an OpenSSH public key file".to_owned()
+        });
+    }
+}
+
+fn check_access(at: &str, access: &Access, found: &mut Problems) {
+    let user = access.user.as_deref().is_none_or(is_user);
+    ensure(found, &format!("{at}.user"), user, || NOT_A_USER.to_owned());
+    for (key, path) in [("key", &access.key), ("known_hosts", &access.known_hosts)] {
+        let good = path.as_ref().is_none_or(|path| path.to_str().is_some_and(is_path));
+        ensure(found, &format!("{at}.{key}"), good, || UNSAFE_PATH.to_owned());
+    }
+}
+
+fn check_variables<'a>(at: &str, all: impl Iterator<Item = (&'a String, &'a String)>, found: &mut Problems) {
+    for (name, value) in all {
+        let key = format!("{at}.{name}");
+        ensure(found, &key, is_variable(name), || NOT_A_VARIABLE.to_owned());
+        ensure(found, &key, !value.contains('\0'), || "holds a NUL byte".to_owned());
+    }
+}
+
+const NOT_A_VARIABLE: &str = "is not a variable name: letters, digits and _, not starting with a digit";
+const NOT_A_USER: &str = "is not a user name: letters, digits, _ . and -, starting with a letter or _";
+const UNSAFE_PATH: &str = "is not a path that ssh and ansible take as it is: letters, digits and _ . / ~ + @ , : = -, not starting with -";
+
+fn is_clean(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+fn is_variable(text: &str) -> bool {
+    text.len() <= 200
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && text.bytes().next().is_some_and(|b| !b.is_ascii_digit())
+}
+
+/// Nothing that a shell, ssh (`%h`, `${X}`) or Jinja (`{{`) would expand.
+fn is_path(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with('-')
+        && text.chars().all(|c| c.is_alphanumeric() || "_./~+@,:=-".contains(c))
+}
+
+fn is_user(text: &str) -> bool {
+    text.len() <= 64
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        && text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+}
+
+fn is_address(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
+}
+
+fn is_host_key(line: &str) -> bool {
+    let mut words = line.split(' ');
+    let kind = words.next().unwrap_or_default();
+    let known = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|prefix| kind.starts_with(prefix));
+    let base64 = |text: &str| {
+        text.len() >= 40
+            && text.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
+    };
+    let kind_chars = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-@.".contains(&b));
+    known && kind_chars && words.next().is_some_and(base64) && words.next().is_none()
+}
+
+/// `distribution`'s grammar: a registry is told from a path by a dot, a port, or the name localhost.
+fn is_repository(text: &str) -> bool {
+    let Some((registry, path)) = text.split_once('/') else { return false };
+    let (host, port) = registry.split_once(':').map_or((registry, None), |(host, port)| (host, Some(port)));
+    let registry = is_address(host)
+        && !host.contains('_')
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+        && (host.contains('.') || port.is_some() || host == "localhost");
+    let alnum = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let component = |part: &str| {
+        let separators = part.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+        part.bytes().next().is_some_and(alnum)
+            && part.bytes().next_back().is_some_and(alnum)
+            && separators
+                .into_iter()
+                .all(|s| matches!(s, "" | "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
+    };
+    registry && text.len() <= 200 && path.split('/').all(component)
+}
+
+fn is_volume(text: &str) -> bool {
+    let path = |path: &str| {
+        path.starts_with('/')
+            && path.len() > 1
+            && path.split('/').all(|part| part != "..")
+            && path.chars().all(|c| !c.is_control() && c != ',' && c != '"')
+    };
+    let mut parts = text.split(':');
+    let (host, container) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let mode = parts.next();
+    path(host) && path(container) && matches!(mode, None | Some("ro" | "rw")) && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(check: fn(&str) -> bool, good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(check(text), "{text:?} is good");
+        }
+        for text in bad {
+            assert!(!check(text), "{text:?} is bad");
+        }
+    }
+
+    #[test]
+    fn nothing_becomes_an_option_or_a_template() {
+        all(
+            is_address,
+            &["10.0.0.1", "::1", "web-1.example", "localhost", "a_b.example"],
+            &["", "-oProxyCommand=x", "a b", "a\nb", "web;x", "{{ x }}", "a..b", "web-.example", "a\"b"],
+        );
+        all(is_user, &["deploy", "_x", "A.b-c"], &["", "-l", "a b", "a@b", "$(x)", "1a", "a\0"]);
+        all(
+            is_path,
+            &["~/.ssh/id_ed25519", "/etc/ssh/known", "keys/a+b", "ä/b"],
+            &["", "-F/x", "a b", "a'b", "%h", "${HOME}", "{{x}}", "a\nb", "a\\b", "a`b"],
+        );
+        let key = "AAAAC3NzaC1lZDI1NTE5AAAAIDu6d3GmZ0yq3Tn3yqfX1x0T2S6Zf3V8h8t9x5l2b3c4";
+        assert!(is_host_key(&format!("ssh-ed25519 {key}")));
+        for bad in
+            [format!("ssh-ed25519 {key}\nx"), format!("cert {key}"), "ssh-ed25519 AAAA".into(), key.into()]
+        {
+            assert!(!is_host_key(&bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn repositories_volumes_and_variables() {
+        all(
+            is_repository,
+            &["registry.example/web", "127.0.0.1:5000/team/web", "localhost/a__b/c-d.e"],
+            &[
+                "web",
+                "team/web",
+                "registry.example/Web",
+                "registry.example/web:1",
+                "registry.example/web@x",
+                "registry.example/",
+                "registry.example/a//b",
+                "registry.example/-a",
+                "r.example:0/a",
+                "http://r.example/a",
+            ],
+        );
+        all(
+            is_volume,
+            &["/srv/data:/data", "/srv/data:/data:ro", "/a:/b:rw"],
+            &["data:/data", "/a", "/a:/b:z", "/a/../b:/c", "/a:/b:ro:x", "/:/b", "/a,x:/b"],
+        );
+        all(is_variable, &["A", "_a1"], &["", "1A", "A-B", "A=B", "A B", "ä"]);
+    }
+}

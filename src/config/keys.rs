@@ -1,0 +1,277 @@
+//! Every key of `relman.toml` with its kind, default and meaning: what unknown keys and `RELMAN_…` variables are
+//! judged by, and what `docs/config.md` is made from. A test compares it with the types.
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// A whole number, not negative.
+    Number,
+    /// `true` or `false`.
+    Switch,
+    /// A list: it cannot be overridden by a variable.
+    List,
+    /// Any value of TOML, for somebody else to judge.
+    Any,
+}
+
+impl Kind {
+    /// Whether a `RELMAN_…` variable can override it.
+    pub fn is_scalar(self) -> bool {
+        matches!(self, Self::Text | Self::Number | Self::Switch)
+    }
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Number => "number",
+            Self::Switch => "true or false",
+            Self::List => "list",
+            Self::Any => "any value",
+        }
+    }
+}
+
+/// One key. In `path`, `*` stands for a name that the user chooses and `#` for the items of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its path, with dots.
+    pub path: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What holds without it, in words; empty where it must be given.
+    pub default: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { path, kind, default, doc }
+}
+
+use Kind::{Any, List, Number, Switch, Text};
+
+/// All keys, in the order of the documentation.
+pub const KEYS: &[Key] = &[
+    key("service.name", Text, "", "Name of the service: 1 to 40 of a-z, 0-9 and -."),
+    key(
+        "service.default_environment",
+        Text,
+        "the only environment",
+        "The environment that is meant without --env.",
+    ),
+    key("image.repository", Text, "", "REGISTRY[:PORT]/NAME, without tag: registry.example/team/web."),
+    key("image.context", Text, ".", "Build context: a directory of the repository."),
+    key("image.dockerfile", Text, "Dockerfile", "The Dockerfile, relative to the context."),
+    key(
+        "image.build_args.*",
+        Text,
+        "none",
+        "Build arguments. Never a secret: they stay in the image's history.",
+    ),
+    key("image.insecure", Switch, "false", "Talk plain HTTP to the registry. Loopback addresses always do."),
+    key(
+        "version.on_no_bump",
+        Text,
+        "patch",
+        "Where no commit asks for a bump: patch (every build gets a version) or commit-only (such a build is no release).",
+    ),
+    key("version.git_tag", Text, "push", "The git tag vX.Y.Z: push (to the remote origin), local, or off."),
+    key(
+        "ledger.id",
+        Text,
+        "none",
+        "Id of the embedded ledger, 32 hex digits; relman init writes it. It names the ledger's folder in the state directory.",
+    ),
+    key("ledger.url", Text, "the embedded ledger", "sqlite:PATH. A relative path is relative to this file."),
+    key(
+        "ledger.allow_ephemeral",
+        Switch,
+        "false",
+        "Accept a place where the ledger would be lost, such as the workspace of a CI job.",
+    ),
+    key(
+        "artifacts.url",
+        Text,
+        "beside the ledger",
+        "file:PATH: the folder of run configurations, plans, manifests and logs.",
+    ),
+    key("run.port", Number, "", "The port on which the container listens."),
+    key("run.env.*", Text, "none", "Plain environment variables of the container."),
+    key(
+        "run.secrets.*",
+        Text,
+        "none",
+        "References to secrets, env:NAME or file:PATH; resolved where relman runs. In the container: the file /run/secrets/NAME, and NAME_FILE says so.",
+    ),
+    key(
+        "run.volumes",
+        List,
+        "none",
+        "Bind mounts, /host/path:/container/path[:ro], within the host's own policy.",
+    ),
+    key("run.memory_mib", Number, "512", "Memory limit in MiB."),
+    key("run.pids", Number, "512", "Limit of processes and threads."),
+    key(
+        "run.stop_timeout_seconds",
+        Number,
+        "30",
+        "Seconds between SIGTERM and SIGKILL when a container is stopped.",
+    ),
+    key("run.health.path", Text, "/healthz", "Path that must answer 2xx or 3xx."),
+    key("run.health.interval_ms", Number, "500", "Milliseconds between two probes."),
+    key("run.health.timeout_ms", Number, "2000", "Milliseconds that one probe may take."),
+    key(
+        "run.health.start_period_seconds",
+        Number,
+        "60",
+        "Seconds within which the container must have become healthy.",
+    ),
+    key("run.health.good_probes", Number, "3", "Good answers in a row that make it healthy."),
+    key(
+        "ansible.directory",
+        Text,
+        "ansible",
+        "The directory with roles and playbooks that relman init wrote.",
+    ),
+    key("ansible.command", Text, "ansible-playbook", "The command."),
+    key("ansible.vars.*", Any, "none", "Variables for the roles."),
+    key("lease.seconds", Number, "60", "Seconds that the deploy lock lasts without a sign of life."),
+    key(
+        "environments.*.via",
+        Text,
+        "ansible",
+        "How hosts are reached: ansible, local (relman runs on the host itself), or playbook (your own one replaces the container).",
+    ),
+    key("environments.*.hosts", List, "none", "The hosts; none with local."),
+    key("environments.*.hosts.#.name", Text, "", "Name of the host: 1 to 40 of a-z, 0-9 and -."),
+    key("environments.*.hosts.#.address", Text, "", "IP address or DNS name."),
+    key("environments.*.hosts.#.port", Number, "22", "SSH port."),
+    key("environments.*.hosts.#.user", Text, "access.user", "User to log in as."),
+    key(
+        "environments.*.hosts.#.host_keys",
+        List,
+        "access.known_hosts",
+        "Pinned host keys: lines such as ssh-ed25519 AAAA….",
+    ),
+    key(
+        "environments.*.access.user",
+        Text,
+        "ssh's own choice",
+        "User to log in as, where a host names none.",
+    ),
+    key("environments.*.access.key", Text, "ssh's own choice", "Private key file."),
+    key(
+        "environments.*.access.known_hosts",
+        Text,
+        "ssh's own",
+        "Known hosts file, for hosts without pinned keys.",
+    ),
+    key("environments.*.playbook", Text, "none", "With via = \"playbook\": your playbook."),
+    key(
+        "environments.*.bake_seconds",
+        Number,
+        "0",
+        "Seconds to watch the release under traffic before the deployment is final.",
+    ),
+    key(
+        "environments.*.drain_seconds",
+        Number,
+        "30",
+        "Seconds that requests to the old slot may still take after the switch.",
+    ),
+    key("environments.*.env.*", Text, "none", "Keys of [run.env] that differ in this environment."),
+];
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A key.
+    Key(&'static Key),
+    /// A section that holds keys.
+    Section,
+    /// Nothing.
+    Unknown,
+}
+
+fn fits(pattern: &str, segment: &str) -> bool {
+    pattern == segment || (pattern == "*" && segment != "#")
+}
+
+/// Where a path leads. Below a key of kind `Any` everything is that key.
+pub fn find(path: &[&str]) -> Found {
+    let mut found = Found::Unknown;
+    for key in KEYS {
+        let pattern: Vec<&str> = key.path.split('.').collect();
+        if !pattern.iter().zip(path).all(|(pattern, segment)| fits(pattern, segment)) {
+            continue;
+        }
+        if pattern.len() == path.len() || (pattern.len() < path.len() && key.kind == Kind::Any) {
+            return Found::Key(key);
+        }
+        if pattern.len() > path.len() {
+            found = Found::Section;
+        }
+    }
+    found
+}
+
+/// The known key that is nearest to an unknown one: a sibling that is spelt alike, else one of the same name
+/// elsewhere.
+pub fn nearest(path: &[&str]) -> Option<String> {
+    let (last, parents) = path.split_last()?;
+    let mut siblings: Vec<&str> = KEYS
+        .iter()
+        .filter_map(|key| {
+            let mut pattern = key.path.split('.');
+            parents
+                .iter()
+                .all(|parent| pattern.next().is_some_and(|p| fits(p, parent)))
+                .then(|| pattern.next())?
+        })
+        .filter(|name| !matches!(*name, "*" | "#"))
+        .collect();
+    siblings.dedup();
+    let alike = siblings
+        .into_iter()
+        .map(|name| (strsim::osa_distance(name, last), name))
+        .filter(|(distance, name)| *distance <= name.len().max(last.len()) / 3 + 1)
+        .min();
+    match alike {
+        Some((_, name)) => {
+            Some(parents.iter().chain([&name]).copied().collect::<Vec<_>>().join(".").replace(".#", "[]"))
+        }
+        None => KEYS
+            .iter()
+            .find(|key| key.path.rsplit('.').next() == Some(last))
+            .map(|key| key.path.replace('*', "NAME").replace(".#", "[]")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_keys_sections_or_nothing() {
+        let find = |path: &str| super::find(&path.split('.').collect::<Vec<_>>());
+        assert!(matches!(find("run.port"), Found::Key(key) if key.kind == Number));
+        assert!(matches!(find("environments.production.hosts.#.name"), Found::Key(_)));
+        assert!(matches!(find("ansible.vars.docker_users.#.name"), Found::Key(key) if key.kind == Any));
+        assert_eq!(find("environments.production"), Found::Section);
+        assert_eq!(find("run.prot"), Found::Unknown);
+        assert_eq!(find("run.port.x"), Found::Unknown);
+    }
+
+    #[test]
+    fn the_nearest_key_is_a_sibling_or_a_namesake() {
+        let nearest = |path: &str| super::nearest(&path.split('.').collect::<Vec<_>>());
+        assert_eq!(nearest("run.prot").as_deref(), Some("run.port"));
+        assert_eq!(nearest("environments.production.vai").as_deref(), Some("environments.production.via"));
+        assert_eq!(nearest("enviroments").as_deref(), Some("environments"));
+        assert_eq!(nearest("memory_mib").as_deref(), Some("run.memory_mib"));
+        assert_eq!(nearest("run.zzzzzzzz"), None);
+    }
+}

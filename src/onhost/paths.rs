@@ -1,0 +1,67 @@
+//! Where everything lies on a host. Tests use another root.
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::id::ServiceName;
+use crate::host::wire::Slot;
+
+/// Files and sockets.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// What lasts: `/var/lib/relman`.
+    pub state: PathBuf,
+    /// What a reboot takes away, in memory only: `/run/relman`.
+    pub run: PathBuf,
+    /// What the administrator decides: `/etc/relman`.
+    pub etc: PathBuf,
+    /// The proxy's admin socket.
+    pub proxy_socket: PathBuf,
+    /// The container engine's socket.
+    pub engine_socket: PathBuf,
+    /// Registry logins, as `docker login` leaves them.
+    pub registry_logins: PathBuf,
+}
+
+impl Paths {
+    /// Those of a real host.
+    pub fn system() -> Self {
+        Self::under(Path::new("/"))
+    }
+
+    /// The same below another root.
+    pub fn under(root: &Path) -> Self {
+        Self {
+            state: root.join("var/lib/relman"),
+            run: root.join("run/relman"),
+            etc: root.join("etc/relman"),
+            proxy_socket: root.join("run/haproxy/relman.sock"),
+            engine_socket: root.join("var/run/docker.sock"),
+            registry_logins: root.join("root/.docker/config.json"),
+        }
+    }
+
+    /// State and locks of a service.
+    pub fn service(&self, service: &ServiceName) -> PathBuf {
+        self.state.join(service.as_str())
+    }
+
+    /// The map that says where the proxy sends a service's requests: the truth of routing.
+    pub fn map(&self, service: &ServiceName) -> PathBuf {
+        self.state.join("maps").join(format!("{service}.map"))
+    }
+
+    /// Secrets of a slot.
+    pub fn secrets(&self, service: &ServiceName, slot: Slot) -> PathBuf {
+        self.run.join(service.as_str()).join(slot.as_str()).join("secrets")
+    }
+
+    /// What this host allows.
+    pub fn policy(&self) -> PathBuf {
+        self.etc.join("policy.toml")
+    }
+
+    /// The hash that whoever configured the host left.
+    pub fn configured(&self) -> PathBuf {
+        self.etc.join("configured")
+    }
+}
