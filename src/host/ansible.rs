@@ -1,6 +1,6 @@
-//! Fleet by Ansible: one `ansible-playbook` for all hosts, requests on its stdin.
+//! Fleet by Ansible: one `ansible-playbook` for all hosts, requests through a named pipe.
 //!
-//! Invariants: a secret leaves this process by that stdin alone, and is taken out of what comes back; each host
+//! Invariants: a secret leaves this process by that pipe alone, and is taken out of what comes back; each host
 //! that was asked gets exactly one reply; a host that was reached but gave no answer is not said to be unreachable,
 //! since it may have acted.
 
@@ -105,6 +105,3 @@ impl Fleet for Ansible {
         redactor.clean(replies)
     }
 }
-
-#[cfg(test)]
-mod tests;

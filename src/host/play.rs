@@ -1,15 +1,19 @@
 //! One run of `ansible-playbook`: its arguments and environment as values, its process group, what came of each host.
 //!
-//! Variables go to its standard input and nowhere else: they may hold secrets. What it needs as files (inventory,
-//! pinned host keys, results) holds none, lies in a directory that only this user may read, and goes away with it.
+//! Variables may hold secrets. They go through a named pipe, so that they are in no argument list and never on a
+//! disk; standard input will not do, since ansible-core 2.19 resolves `/dev/stdin` to a name that cannot be opened.
+//! What else it needs as files (inventory, pinned host keys, results) holds no secret. All of it lies in a directory
+//! that only this user may read, and goes away with it.
 
 pub mod inventory;
 pub mod outcome;
+mod pipe;
 pub(super) mod process;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -21,6 +25,9 @@ use outcome::Outcome;
 
 /// The callback plugin, for playbooks that have it nowhere near.
 const CALLBACK: &str = include_str!("../../ansible/callback_plugins/relman.py");
+
+const INVENTORY: &str = "inventory.json";
+const VARIABLES: &str = "variables";
 
 /// How `ansible-playbook` is found and what it is given of this process's environment.
 #[derive(Debug, Clone)]
@@ -104,8 +111,10 @@ fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> PlayError {
 }
 
 /// The arguments: files and constants, nothing that a request holds.
-pub fn argv(playbook: &Path, inventory: &Path) -> Vec<OsString> {
-    ["-i".into(), inventory.into(), "-e".into(), "@/dev/stdin".into(), playbook.into()].into()
+pub fn argv(playbook: &Path, files: &Path) -> Vec<OsString> {
+    let mut variables = OsString::from("@");
+    variables.push(files.join(VARIABLES));
+    ["-i".into(), files.join(INVENTORY).into(), "-e".into(), variables, playbook.into()].into()
 }
 
 /// Variables of the caller that relman's own playbooks get to see. No others: they may be secrets.
@@ -178,32 +187,35 @@ impl Play<'_> {
         }
         let directory = tempfile::Builder::new()
             .prefix("relman-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir()
             .map_err(failed("making a temporary directory"))?;
         let files = Files::of(self.hosts, self.way, directory.path())?;
-        let inventory = directory.path().join("inventory.json");
         let write = |path: &Path, text: &str| {
             std::fs::write(path, text).map_err(failed(format!("writing {}", path.display())))
         };
-        write(&inventory, &files.inventory)?;
+        write(&directory.path().join(INVENTORY), &files.inventory)?;
         write(&directory.path().join("known_hosts"), &files.known_hosts)?;
         write(&directory.path().join("relman.py"), CALLBACK)?;
 
         let playbook = self.playbook.canonicalize().map_err(failed(self.playbook.display().to_string()))?;
         let mut command = tokio::process::Command::new(&self.tool.command);
         command
-            .args(argv(&playbook, &inventory))
+            .args(argv(&playbook, directory.path()))
             .env_clear()
             .envs(environment(&self.tool.environment, self.owner, &playbook, directory.path()))
             .current_dir(playbook.parent().unwrap_or(Path::new("/")));
-        let variables = Value::Object(self.variables).to_string();
-        let printed = process::run(command, variables.as_bytes()).await.map_err(|source| {
+        let variables = Value::Object(self.variables).to_string().into_bytes();
+        let variables = pipe::offer(directory.path().join(VARIABLES), variables)
+            .map_err(failed("making a named pipe"))?;
+        let printed = process::run(command, &[]).await.map_err(|source| {
             if source.kind() == io::ErrorKind::NotFound {
                 let requirements = playbook.with_file_name("requirements.txt");
                 return PlayError::NoAnsible { command: self.tool.command.clone(), requirements };
             }
             failed(format!("running {}", self.tool.command))(source)
         })?;
+        drop(variables);
         let results = std::fs::read_to_string(directory.path().join("results")).unwrap_or_default();
         Ok(Played { outcomes: outcome::read(&results), log: printed.stdout + &printed.stderr })
     }
