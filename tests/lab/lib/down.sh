@@ -34,7 +34,7 @@ lab_down() {
 # Bare hosts for used ones: addresses and keys stay. Engine and images stay too, so it takes seconds.
 lab_fresh() {
   if [[ -z ${1:-} ]]; then
-    if [[ -d $LAB_STATE ]]; then
+    if [[ -n $LAB_SLOT ]]; then
       lock_lab
       ensure_engine
       remove_containers
