@@ -169,7 +169,8 @@ impl Finder<'_> {
         if !report.observable {
             return unchecked("hosts behind a playbook of your own cannot be observed");
         }
-        let meant = || report.hosts.iter().filter(|host| host.wanted_digest.as_ref() == Some(&release.digest));
+        let meant =
+            || report.hosts.iter().filter(|host| host.wanted_digest.as_ref() == Some(&release.digest));
         let other = |host: &&status::HostStatus| host.running_digest.as_ref() != Some(&release.digest);
         let (silent, wrong): (Vec<_>, Vec<_>) = meant().filter(other).partition(|host| host.error.is_some());
         let names = |hosts: &[&status::HostStatus]| {
