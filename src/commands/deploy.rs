@@ -1,1 +1,370 @@
-//! `relman deploy`.
+//! `relman deploy`: make an environment run a release, by default the one of HEAD.
+
+use std::time::Duration;
+
+use super::attempt::{self, Aim, Ask, Attempt};
+use super::error::ErrorKind;
+use super::outcome::{conclude, stages};
+use super::{CommandError, Context, Site, Supply, release, target};
+use crate::domain::deployment::{Deployment, Kind, Outcome};
+use crate::domain::event::{Event, Started};
+use crate::domain::id::{CommitSha, HostName};
+use crate::domain::plan::Plan;
+use crate::domain::policy::{self, Admission, Ancestry, Overrides, Refusal, Withdrawal};
+use crate::domain::record::EnvironmentRecord;
+use crate::domain::release::ReleaseRef;
+use crate::domain::target::Target;
+use crate::saga::claim;
+
+pub use super::outcome::{Candidate, Report, ReportResult};
+
+/// What the user asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Args {
+    /// What to deploy; none: HEAD, released first if it has no release.
+    pub target: Option<Target>,
+    /// Only plan.
+    pub dry_run: bool,
+    /// Why.
+    pub reason: Option<String>,
+    /// How long to wait for another deployment.
+    pub lock_wait: Duration,
+    /// When to stop; the work can be resumed.
+    pub timeout: Option<Duration>,
+    /// Deploy an older or diverged commit.
+    pub allow_older: bool,
+    /// Deploy in spite of a hold.
+    pub override_hold: bool,
+    /// The target repairs what was withdrawn; the text says how it is known.
+    pub fixes: Option<String>,
+    /// Only these hosts.
+    pub hosts: Vec<HostName>,
+}
+
+/// Deploys.
+///
+/// # Errors
+/// Every way in which the release does not serve on all hosts in the end; see [`ErrorKind`].
+pub async fn run(
+    context: &Context,
+    site: &Site,
+    supply: &Supply,
+    args: Args,
+) -> Result<Report, CommandError> {
+    if (args.allow_older || args.override_hold || args.fixes.is_some()) && args.reason.is_none() {
+        return Err(CommandError::new(ErrorKind::Usage, "an override needs a reason").hint("--reason '…'"));
+    }
+    let hosts = attempt::hosts(site, &args.hosts)?;
+    if args.dry_run {
+        return dry_run(context, site, supply, args, hosts).await;
+    }
+    let purpose = match &args.target {
+        Some(target) => format!("deploy {target}"),
+        None => "deploy HEAD".to_owned(),
+    };
+    let ask = Ask { purpose, wait: args.lock_wait, preempt: false, timeout: args.timeout };
+    let attempt = Attempt::begin(context, site, ask).await?;
+    let result = deploy(&attempt, supply, &args, hosts).await;
+    attempt.end().await;
+    result
+}
+
+async fn deploy(
+    attempt: &Attempt<'_>,
+    supply: &Supply,
+    args: &Args,
+    hosts: Vec<HostName>,
+) -> Result<Report, CommandError> {
+    let (context, site) = (attempt.context, attempt.site);
+    let wanted = wanted(context, site, supply, args).await?;
+    let environment = context.environment(&attempt.stream).await?;
+    if let Some(active) = context.deployment(&attempt.stream, environment.active).await? {
+        let same = active.kind != Kind::Rollback && active.release.commit == *wanted.commit();
+        let done = match same {
+            true => attempt.take_over(&active, None).await?,
+            false => {
+                attempt.make_way(&active, false).await?;
+                None
+            }
+        };
+        if let Some(done) = done {
+            return conclude(context, site, done).await;
+        }
+    }
+
+    // Whoever is on hold hears so before an image is built for nothing.
+    let environment = context.environment(&attempt.stream).await?;
+    let serving = context.deployment(&attempt.stream, environment.serving).await?;
+    let named = args.target.is_some();
+    let admission = admit(supply, args, &wanted, named, serving.as_ref(), &environment)?;
+    let release = match wanted {
+        Wanted::Release(release) => release,
+        Wanted::Commit(_) if admission == Admission::Superseded => {
+            return Ok(superseded_unreleased(site, serving.as_ref()));
+        }
+        Wanted::Commit(_) => {
+            let released = release::run(context, supply, release::Args::default()).await?;
+            released.release.ok_or_else(|| {
+                CommandError::new(ErrorKind::Usage, "a build without a version cannot be deployed")
+                    .hint("commit your changes, then relman deploy")
+            })?
+        }
+    };
+
+    let kind = policy::deploy_kind(&release, serving.as_ref().map(|deployment| &deployment.release));
+    let aim = Aim { kind, release: release.clone(), run: site.run.clone(), hosts };
+    let overrides = match admission {
+        Admission::Go(overrides) => overrides,
+        Admission::Superseded => return superseded(attempt, &aim, &environment, serving.as_ref()).await,
+        Admission::Refused(refusal) => return Err(refused(&refusal)),
+    };
+    still_there(context, supply, &release).await?;
+    let number = environment.last + 1;
+    if kind == Kind::Redeploy && aim.run.secrets.is_empty() && all_settled(attempt, &aim, number).await? {
+        let mut report = Report::new(site, ReportResult::NothingToDo);
+        report.version = Some(release.version.clone());
+        report.notes.push(format!("{} serves on every host, with this configuration", release.version.tag()));
+        return Ok(report);
+    }
+    let started = Started {
+        deployment: number,
+        kind,
+        release,
+        run: context.put_artifact(&aim.run).await?,
+        hosts: aim.hosts.clone(),
+        reason: args.reason.clone(),
+        rollback_of: None,
+        withdrawn: None,
+        sets_hold: false,
+        overrides,
+    };
+    let done = attempt.run(aim, started).await?;
+    conclude(context, site, done).await
+}
+
+/// What the target comes to: a release, or a commit that has none yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    Release(ReleaseRef),
+    Commit(CommitSha),
+}
+
+impl Wanted {
+    fn commit(&self) -> &CommitSha {
+        match self {
+            Self::Release(release) => &release.commit,
+            Self::Commit(commit) => commit,
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Release(release) => release.version.tag(),
+            Self::Commit(commit) => format!("commit {}", commit.short()),
+        }
+    }
+}
+
+async fn wanted(
+    context: &Context,
+    site: &Site,
+    supply: &Supply,
+    args: &Args,
+) -> Result<Wanted, CommandError> {
+    if let Some(target) = &args.target {
+        return Ok(Wanted::Release(target::resolve(context, &site.name, target).await?.release));
+    }
+    let Some(repository) = &supply.repository else {
+        return Err(CommandError::new(ErrorKind::Usage, "there is no git repository here to take HEAD from")
+            .hint("relman deploy v1.4.2: name a release (relman releases lists them)"));
+    };
+    Ok(Wanted::Commit(repository.head()?.commit))
+}
+
+fn admit(
+    supply: &Supply,
+    args: &Args,
+    wanted: &Wanted,
+    named: bool,
+    serving: Option<&Deployment>,
+    environment: &EnvironmentRecord,
+) -> Result<Admission, CommandError> {
+    let commit = wanted.commit();
+    let ancestry = match (serving, &supply.repository) {
+        (None, _) => None,
+        (Some(serving), Some(repository)) => {
+            Some((&serving.release, repository.ancestry(commit, &serving.release.commit)?))
+        }
+        (Some(serving), None) => Some((&serving.release, Ancestry::Unknown)),
+    };
+    let hold = match &environment.hold {
+        None => None,
+        Some(hold) => {
+            let withdrawal = match (&hold.withdrawn, &supply.repository) {
+                (Some(withdrawn), Some(repository)) => {
+                    repository.withdrawal(commit, &withdrawn.bad.commit, &withdrawn.good.commit)?
+                }
+                _ => Withdrawal::Unknown,
+            };
+            Some((hold, withdrawal))
+        }
+    };
+    let overrides =
+        Overrides { hold: args.override_hold, older: args.allow_older, fixes: args.fixes.is_some() };
+    Ok(policy::admit_deploy(&wanted.shown(), named, ancestry, hold, overrides))
+}
+
+fn refused(refusal: &Refusal) -> CommandError {
+    let error = CommandError::new(ErrorKind::Refused, refusal.to_string());
+    match refusal {
+        Refusal::Hold { .. } => error.hint("relman unhold --reason '…': lift it"),
+        Refusal::BringsBack { .. } => error
+            .hint("git revert the withdrawn commits, then push")
+            .hint("--fixes '…' --reason '…': when a later commit repairs what was wrong with them")
+            .hint("relman unhold --reason '…': when they were not to blame"),
+        Refusal::CannotJudge { .. } => error
+            .hint("git fetch --unshallow (GitHub Actions: fetch-depth: 0), then again")
+            .hint("--override-hold --reason '…'"),
+        Refusal::NotNewer { .. } => {
+            error.hint("relman rollback --to TARGET: go back on purpose").hint("--allow-older --reason '…'")
+        }
+    }
+}
+
+fn superseded_unreleased(site: &Site, serving: Option<&Deployment>) -> Report {
+    let mut report = Report::new(site, ReportResult::Superseded);
+    report.from_version = serving.map(|deployment| deployment.release.version.clone());
+    report.notes.push("what serves already contains this commit; no release was made of it".to_owned());
+    report
+}
+
+/// An older push that came late is recorded, and is no error.
+async fn superseded(
+    attempt: &Attempt<'_>,
+    aim: &Aim,
+    environment: &EnvironmentRecord,
+    serving: Option<&Deployment>,
+) -> Result<Report, CommandError> {
+    let number = environment.last + 1;
+    let started = Started {
+        deployment: number,
+        kind: aim.kind,
+        release: aim.release.clone(),
+        run: attempt.context.put_artifact(&aim.run).await?,
+        hosts: Vec::new(),
+        reason: None,
+        rollback_of: None,
+        withdrawn: None,
+        sets_hold: false,
+        overrides: Vec::new(),
+    };
+    attempt.append(Event::DeploymentStarted(Box::new(started))).await?;
+    let tag = serving.map(|deployment| deployment.release.version.tag()).unwrap_or_default();
+    let message = format!("{tag}, which serves, contains it");
+    attempt
+        .append(Event::DeploymentFinished {
+            deployment: number,
+            outcome: Outcome::Superseded,
+            message: Some(message.clone()),
+            verdict: None,
+        })
+        .await?;
+    let mut report = Report::new(attempt.site, ReportResult::Superseded);
+    report.version = Some(aim.release.version.clone());
+    report.from_version = serving.map(|deployment| deployment.release.version.clone());
+    report.outcome = Some(Outcome::Superseded);
+    report.notes.push(message);
+    Ok(report)
+}
+
+/// A target whose image is gone is found out before a host is touched. A registry that does not answer is not:
+/// the hosts may have the image.
+async fn still_there(context: &Context, supply: &Supply, release: &ReleaseRef) -> Result<(), CommandError> {
+    match supply.registry.resolve(&release.repository, release.digest.as_str()).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(CommandError::new(
+            ErrorKind::NotFound,
+            format!("the image of {} is gone from {}", release.version.tag(), release.repository),
+        )
+        .hint("relman releases --check: what can still be deployed")
+        .hint(format!(
+            "git checkout {} && relman release --new-build: build it again",
+            release.commit.short()
+        ))),
+        Err(error) => {
+            context.progress.note(&format!("{error}; the hosts are asked for the image themselves"));
+            Ok(())
+        }
+    }
+}
+
+async fn all_settled(attempt: &Attempt<'_>, aim: &Aim, number: u64) -> Result<bool, CommandError> {
+    let fleet = &*attempt.site.fleet;
+    let claimed = attempt.claim(&aim.hosts, number).await;
+    let facts = attempt::facts(attempt.context, &attempt.stream, fleet, aim, &claimed).await;
+    // Hosts that cannot be asked are not settled; the attempt itself says what is wrong with them.
+    Ok(facts.is_ok_and(|hosts| hosts.values().all(|host| host.settled)))
+}
+
+/// The plan on what the hosts say now. No lease, no fence, nothing recorded: there is no effect to leave out.
+async fn dry_run(
+    context: &Context,
+    site: &Site,
+    supply: &Supply,
+    args: Args,
+    hosts: Vec<HostName>,
+) -> Result<Report, CommandError> {
+    let stream = context.stream(&site.name);
+    let environment = context.environment(&stream).await?;
+    let serving = context.deployment(&stream, environment.serving).await?;
+    let wanted = wanted(context, site, supply, &args).await?;
+    let admission = admit(supply, &args, &wanted, args.target.is_some(), serving.as_ref(), &environment)?;
+    match &admission {
+        Admission::Refused(refusal) => return Err(refused(refusal)),
+        Admission::Superseded => return Ok(superseded_unreleased(site, serving.as_ref())),
+        Admission::Go(_) => {}
+    }
+    let mut notes = Vec::new();
+    if let Some(active) = environment.active {
+        notes.push(format!("{}#{active} has no outcome yet; it would be brought to an end first", site.name));
+    }
+    let release = match wanted {
+        Wanted::Release(release) => release,
+        Wanted::Commit(commit) => {
+            match target::resolve(context, &site.name, &Target::Commit(commit.to_string())).await {
+                Ok(found) => found.release,
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    let mut report = Report::new(site, ReportResult::Planned);
+                    report.commit = Some(commit);
+                    report.notes = notes;
+                    report.notes.push(
+                        "HEAD has no release yet; relman release --dry-run shows what it would become"
+                            .to_owned(),
+                    );
+                    return Ok(report);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    let kind = policy::deploy_kind(&release, serving.as_ref().map(|deployment| &deployment.release));
+    let aim = Aim { kind, release, run: site.run.clone(), hosts };
+    let plan = plan_only(context, site, &aim, environment.last + 1).await?;
+    let mut report = Report::new(site, ReportResult::Planned).with_plan(&plan);
+    report.stages = stages(&plan);
+    report.notes = notes;
+    Ok(report)
+}
+
+/// Plans without a lease.
+pub(crate) async fn plan_only(
+    context: &Context,
+    site: &Site,
+    aim: &Aim,
+    number: u64,
+) -> Result<Plan, CommandError> {
+    let stream = context.stream(&site.name);
+    let seen = claim::observe(&*site.fleet, &aim.hosts).await;
+    let hosts = attempt::facts(context, &stream, &*site.fleet, aim, &seen).await?;
+    attempt::make_plan(context, site, &stream, aim, hosts, number).await
+}

@@ -1,6 +1,9 @@
 //! The one error that leaves a command: what kind, what happened, what to run next. `cli/exit.rs` gives each kind
 //! its exit code, `cli/error.rs` prints it.
 
+mod convert;
+mod git;
+
 use std::error::Error as StdError;
 
 use serde::Serialize;

@@ -1,1 +1,75 @@
-//! `relman hold`.
+//! `relman hold` and `unhold`: no deploys to an environment until somebody allows them again.
+
+use serde::Serialize;
+
+use super::Context;
+use super::error::CommandError;
+use crate::domain::deployment::Hold;
+use crate::domain::event::Event;
+use crate::domain::id::{EnvironmentName, ServiceName};
+use crate::domain::record::{Key, Record};
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Format of this report.
+    pub schema: u32,
+    /// The service.
+    pub service: ServiceName,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The hold that is there now.
+    pub hold: Option<Hold>,
+    /// The hold that was there before.
+    pub before: Option<Hold>,
+}
+
+/// Sets a hold. One that is there, such as a rollback's, is replaced: afterwards no deploy passes at all.
+///
+/// # Errors
+/// When the ledger cannot be read or written.
+pub async fn set(
+    context: &Context,
+    environment: &EnvironmentName,
+    reason: String,
+) -> Result<Report, CommandError> {
+    change(context, environment, Event::HoldSet { reason }).await
+}
+
+/// Lifts the hold.
+///
+/// # Errors
+/// When there is none, or the ledger cannot be read or written.
+pub async fn lift(
+    context: &Context,
+    environment: &EnvironmentName,
+    reason: String,
+) -> Result<Report, CommandError> {
+    change(context, environment, Event::HoldLifted { reason }).await
+}
+
+async fn change(
+    context: &Context,
+    environment: &EnvironmentName,
+    event: Event,
+) -> Result<Report, CommandError> {
+    let stream = context.stream(environment);
+    let before = current(context, environment).await?;
+    let sealed = context.ledger.append(&stream, None, context.draft(event)).await?;
+    context.progress.entry(&sealed.entry);
+    Ok(Report {
+        schema: 1,
+        service: context.service.clone(),
+        environment: environment.clone(),
+        hold: current(context, environment).await?,
+        before,
+    })
+}
+
+async fn current(context: &Context, environment: &EnvironmentName) -> Result<Option<Hold>, CommandError> {
+    let key = Key::of_environment(&context.stream(environment));
+    match context.ledger.get(&key).await? {
+        Some(Record::Environment(record)) => Ok(record.hold),
+        _ => Ok(None),
+    }
+}

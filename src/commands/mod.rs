@@ -2,6 +2,7 @@
 //! exits; implementations of the ports come in through [`Context`].
 
 pub mod abort;
+pub mod attempt;
 pub mod deploy;
 pub mod diff;
 pub mod doctor;
@@ -11,6 +12,8 @@ pub mod hold;
 pub mod init;
 pub mod lock;
 pub mod mark;
+pub mod outcome;
+pub mod read;
 pub mod release;
 pub mod releases;
 pub mod resume;
@@ -25,6 +28,8 @@ pub mod verify;
 use std::sync::Arc;
 
 use std::time::Duration;
+
+pub use error::CommandError;
 
 use crate::artifact::Artifacts;
 use crate::clock::Clock;

@@ -1,1 +1,379 @@
-//! `relman rollback`.
+//! `relman rollback`: make an environment run a recorded release again, and keep the bad one away.
+
+use std::time::Duration;
+
+use super::attempt::{self, Aim, Ask, Attempt};
+use super::deploy::plan_only;
+use super::error::ErrorKind;
+use super::outcome::{Candidate, Report, ReportResult, conclude, stages};
+use super::target::{self, Walk};
+use super::{CommandError, Context, Site, Supply};
+use crate::domain::deployment::{Deployment, Kind, Verdict, Withdrawn};
+use crate::domain::event::{Event, Started};
+use crate::domain::id::{DeploymentId, HostName};
+use crate::domain::policy::{self, Ancestry, Withdrawal};
+use crate::domain::record::{Listing, Record};
+use crate::domain::release::ReleaseRef;
+use crate::domain::run::RunConfig;
+use crate::domain::target::Target;
+use crate::domain::version::Version;
+
+/// What the user asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Args {
+    /// Where to; none: the newest proven release that does not serve.
+    pub target: Option<Target>,
+    /// Only show where it could go.
+    pub list: bool,
+    /// Only plan.
+    pub dry_run: bool,
+    /// Run it with the configuration of now, not with that of then.
+    pub config_now: bool,
+    /// Resolve secrets by the references of then, not by those of now.
+    pub secrets_then: bool,
+    /// Why.
+    pub reason: Option<String>,
+    /// Set no hold.
+    pub no_hold: bool,
+    /// Only these hosts.
+    pub hosts: Vec<HostName>,
+    /// Also to a release that is known to be bad.
+    pub yes: bool,
+    /// When to stop; the work can be resumed.
+    pub timeout: Option<Duration>,
+}
+
+/// Rolls back.
+///
+/// # Errors
+/// Every way in which the target does not serve on all hosts in the end; see [`ErrorKind`].
+pub async fn run(
+    context: &Context,
+    site: &Site,
+    supply: &Supply,
+    args: Args,
+) -> Result<Report, CommandError> {
+    let hosts = attempt::hosts(site, &args.hosts)?;
+    if args.list {
+        let bad = bad(context, site).await?;
+        let mut report = Report::new(site, ReportResult::Listed);
+        report.from_version = bad.as_ref().map(|bad| bad.release.version.clone());
+        report.candidates = choose(context, site, supply, bad.as_ref(), true).await?.1;
+        return Ok(report);
+    }
+    if args.dry_run {
+        let bad = bad(context, site).await?;
+        let mut choice = choice(context, site, supply, &args, bad.as_ref()).await?;
+        let environment = context.environment(&context.stream(&site.name)).await?;
+        let run = run_config(context, site, &args, &choice, &mut choice.notes.clone()).await?;
+        let aim = Aim { kind: Kind::Rollback, release: choice.release.clone(), run, hosts };
+        let plan = plan_only(context, site, &aim, environment.last + 1).await?;
+        let mut report = Report::new(site, ReportResult::Planned).with_plan(&plan);
+        report.stages = stages(&plan);
+        report.notes.append(&mut choice.notes);
+        report.candidates = choice.passed_over;
+        return Ok(report);
+    }
+    let purpose = match &args.target {
+        Some(target) => format!("rollback to {target}"),
+        None => "rollback".to_owned(),
+    };
+    // It does not wait: whoever deploys the bad release stops at its next entry.
+    let ask = Ask { purpose, wait: Duration::ZERO, preempt: true, timeout: args.timeout };
+    let attempt = Attempt::begin(context, site, ask).await?;
+    let result = rollback(&attempt, supply, &args, hosts).await;
+    attempt.end().await;
+    result
+}
+
+async fn rollback(
+    attempt: &Attempt<'_>,
+    supply: &Supply,
+    args: &Args,
+    hosts: Vec<HostName>,
+) -> Result<Report, CommandError> {
+    let (context, site) = (attempt.context, attempt.site);
+    // What is in flight is what the user wants to be rid of, so it is looked at before it is ended.
+    let bad = bad(context, site).await?;
+    let choice = choice(context, site, supply, args, bad.as_ref()).await;
+    let environment = context.environment(&attempt.stream).await?;
+    if let Some(active) = context.deployment(&attempt.stream, environment.active).await? {
+        let resumable = matches!(&choice, Ok(choice) if active.kind == Kind::Rollback
+            && active.release.digest == choice.release.digest);
+        let done = match resumable {
+            true => attempt.take_over(&active, None).await?,
+            false => {
+                attempt.make_way(&active, true).await?;
+                None
+            }
+        };
+        if let Some(done) = done {
+            return conclude(context, site, done).await;
+        }
+    }
+    let mut choice = choice?;
+    let mut notes = std::mem::take(&mut choice.notes);
+    for passed in &choice.passed_over {
+        if let Some(why) = &passed.skipped {
+            notes.push(format!("passed over {} ({}): {why}", passed.version.tag(), passed.id));
+        }
+    }
+    let run = run_config(context, site, args, &choice, &mut notes).await?;
+    for note in &notes {
+        context.progress.note(note);
+    }
+    let withdrawn = match &bad {
+        Some(bad) => withdrawn(context, supply, &bad.release, &choice.release).await?,
+        None => None,
+    };
+    let environment = context.environment(&attempt.stream).await?;
+    let run_digest = context.put_artifact(&run).await?;
+    let aim = Aim { kind: Kind::Rollback, release: choice.release.clone(), run, hosts };
+    let started = Started {
+        deployment: environment.last + 1,
+        kind: Kind::Rollback,
+        release: choice.release,
+        run: run_digest,
+        hosts: aim.hosts.clone(),
+        reason: args.reason.clone(),
+        rollback_of: bad.as_ref().map(|bad| bad.number),
+        sets_hold: withdrawn.is_some() && !args.no_hold,
+        withdrawn,
+        overrides: Vec::new(),
+    };
+    let (version, holds) = (started.release.version.clone(), started.sets_hold);
+    let done = attempt.run(aim, started).await?;
+    let mut report = conclude(context, site, done).await?;
+    notes.append(&mut report.notes);
+    if let Some(bad) = bad.as_ref().filter(|_| holds) {
+        let tag = bad.release.version.tag();
+        notes.push(format!(
+            "{} is on hold: a deploy that still holds the commits of {tag} is refused until they are reverted (relman unhold lifts it)",
+            site.name
+        ));
+    }
+    lift_stale_hold(context, attempt, &version).await?;
+    report.notes = notes;
+    Ok(report)
+}
+
+/// A hold that keeps away what was now brought back on purpose has no meaning any more.
+async fn lift_stale_hold(
+    context: &Context,
+    attempt: &Attempt<'_>,
+    version: &Version,
+) -> Result<(), CommandError> {
+    let environment = context.environment(&attempt.stream).await?;
+    let stale = environment
+        .hold
+        .and_then(|hold| hold.withdrawn)
+        .is_some_and(|withdrawn| withdrawn.versions.contains(version));
+    if stale {
+        let reason = format!("{} was brought back by a rollback", version.tag());
+        attempt.append(Event::HoldLifted { reason }).await?;
+    }
+    Ok(())
+}
+
+/// What is to be taken back: the deployment in flight, or else the one that serves.
+async fn bad(context: &Context, site: &Site) -> Result<Option<Deployment>, CommandError> {
+    let stream = context.stream(&site.name);
+    let environment = context.environment(&stream).await?;
+    let active = context.deployment(&stream, environment.active).await?;
+    match active.filter(|active| active.kind != Kind::Rollback) {
+        Some(active) => Ok(Some(active)),
+        None => context.deployment(&stream, environment.serving).await,
+    }
+}
+
+struct Choice {
+    release: ReleaseRef,
+    deployment: Option<Deployment>,
+    passed_over: Vec<Candidate>,
+    notes: Vec<String>,
+}
+
+async fn choice(
+    context: &Context,
+    site: &Site,
+    supply: &Supply,
+    args: &Args,
+    bad: Option<&Deployment>,
+) -> Result<Choice, CommandError> {
+    let stream = context.stream(&site.name);
+    let Some(target) = &args.target else {
+        let (chosen, passed_over) = choose(context, site, supply, bad, false).await?;
+        return match chosen {
+            Some(deployment) => Ok(Choice {
+                release: deployment.release.clone(),
+                deployment: Some(deployment),
+                passed_over,
+                notes: Vec::new(),
+            }),
+            None => {
+                let mut error = CommandError::new(
+                    ErrorKind::NotFound,
+                    format!("{} has no proven release to roll back to", site.name),
+                );
+                for passed in &passed_over {
+                    let why = passed.skipped.as_deref().unwrap_or_default();
+                    error = error.detail(format!("{} ({}): {why}", passed.version.tag(), passed.id));
+                }
+                Err(error
+                    .hint("relman history: every attempt")
+                    .hint("relman rollback --to TARGET --yes: any recorded release, proven or not"))
+            }
+        };
+    };
+    let found = target::resolve(context, &site.name, target).await?;
+    let tag = found.release.version.tag();
+    let verdict = context.verdict(&stream, &found.release.version).await?;
+    let mut notes = Vec::new();
+    if let Some(verdict @ (Verdict::Faulty | Verdict::Withdrawn)) = verdict {
+        if !args.yes {
+            return Err(CommandError::new(ErrorKind::Refused, format!("{tag} is marked {verdict} here"))
+                .hint("relman rollback --list: where it can go")
+                .hint(format!("relman rollback --to {tag} --yes: go there all the same")));
+        }
+        notes.push(format!("{tag} is marked {verdict} here; --yes said to go there all the same"));
+    }
+    if found.deployment.is_none() {
+        notes.push(format!("{tag} never succeeded in {}: it runs with the configuration of now", site.name));
+    }
+    Ok(Choice { release: found.release, deployment: found.deployment, passed_over: Vec::new(), notes })
+}
+
+/// Walks back from what is to be taken back to the newest release that may serve again (invariant 5). With `all`
+/// it does not stop there.
+async fn choose(
+    context: &Context,
+    site: &Site,
+    supply: &Supply,
+    bad: Option<&Deployment>,
+    all: bool,
+) -> Result<(Option<Deployment>, Vec<Candidate>), CommandError> {
+    const LONGEST_LIST: usize = 50;
+    let stream = context.stream(&site.name);
+    let (mut chosen, mut seen) = (None, Vec::new());
+    let mut list: Vec<Candidate> = Vec::new();
+    let bad_version = bad.map(|bad| &bad.release.version);
+    let mut walk = Walk::new(context, &stream, bad.map(|bad| bad.number));
+    while let Some(deployment) = walk.next().await? {
+        let version = deployment.release.version.clone();
+        if seen.contains(&version) {
+            continue;
+        }
+        let verdict = context.verdict(&stream, &version).await?;
+        let mut judged = policy::rollback_candidate(&deployment, bad_version, verdict, true);
+        if judged.is_ok() && !deployable(context, supply, &deployment.release).await {
+            judged = Err(policy::Skip::NotDeployable);
+        }
+        // A failed attempt says nothing against an older success of the same release.
+        if judged != Err(policy::Skip::NotSucceeded) {
+            seen.push(version.clone());
+        }
+        let id = DeploymentId { environment: site.name.clone(), number: deployment.number };
+        let skipped = judged.err().map(|skip| skip.reason().to_owned());
+        let good = skipped.is_none();
+        if all || !good {
+            list.push(Candidate { id, version, skipped });
+        }
+        if good && chosen.is_none() {
+            chosen = Some(deployment);
+        }
+        if (chosen.is_some() && !all) || list.len() >= LONGEST_LIST {
+            break;
+        }
+    }
+    Ok((chosen, list))
+}
+
+/// Only a registry that says so makes a release undeployable: the hosts keep the images that served.
+async fn deployable(context: &Context, supply: &Supply, release: &ReleaseRef) -> bool {
+    match supply.registry.resolve(&release.repository, release.digest.as_str()).await {
+        Ok(found) => found.is_some(),
+        Err(error) => {
+            context.progress.note(&format!("{error}; the hosts keep the images that served"));
+            true
+        }
+    }
+}
+
+/// The configuration of then, with the references to secrets of now: an old secret may be revoked or leaked.
+async fn run_config(
+    context: &Context,
+    site: &Site,
+    args: &Args,
+    choice: &Choice,
+    notes: &mut Vec<String>,
+) -> Result<RunConfig, CommandError> {
+    let Some(deployment) = choice.deployment.as_ref().filter(|_| !args.config_now) else {
+        return Ok(site.run.clone());
+    };
+    let mut run = context.run_of(deployment).await?;
+    if !args.secrets_then {
+        for (name, reference) in &mut run.secrets {
+            if let Some(now) = site.run.secrets.get(name) {
+                reference.clone_from(now);
+            }
+        }
+    }
+    if run != site.run {
+        notes.push(format!(
+            "it runs with the configuration of {}#{}, which differs from that of now (--config now takes that)",
+            site.name, deployment.number
+        ));
+    }
+    Ok(run)
+}
+
+/// What a rollback takes back: the commits of `bad` that are not in `good`, and every release that holds them. A
+/// rollback to a newer release takes nothing back.
+async fn withdrawn(
+    context: &Context,
+    supply: &Supply,
+    bad: &ReleaseRef,
+    good: &ReleaseRef,
+) -> Result<Option<Withdrawn>, CommandError> {
+    const NEWEST: u32 = 200;
+    if bad.digest == good.digest {
+        return Ok(None);
+    }
+    let repository = supply.repository.as_ref();
+    let relation = match repository {
+        Some(repository) => repository.ancestry(&good.commit, &bad.commit)?,
+        None => Ancestry::Unknown,
+    };
+    let forward = match relation {
+        Ancestry::Newer => true,
+        Ancestry::Unknown => good.version > bad.version,
+        Ancestry::Same | Ancestry::Older | Ancestry::Diverged => false,
+    };
+    if forward {
+        return Ok(None);
+    }
+    let mut versions = vec![bad.version.clone()];
+    let page = context.ledger.page(&Listing::Releases(context.service.clone()), None, NEWEST).await?;
+    for (_, record) in page.records {
+        let Record::Release(record) = record else { continue };
+        let release = &record.release.identity;
+        if release.version == bad.version || release.version == good.version {
+            continue;
+        }
+        let holds = match repository {
+            Some(repository) => repository.withdrawal(&release.commit, &bad.commit, &good.commit)?,
+            None => Withdrawal::Unknown,
+        };
+        let between = good.version < release.version && release.version < bad.version;
+        let holds = match holds {
+            Withdrawal::Present(_) => true,
+            Withdrawal::Absent => false,
+            // Without the history the order of versions is the best guess.
+            Withdrawal::Unknown => between,
+        };
+        if holds {
+            versions.push(release.version.clone());
+        }
+    }
+    Ok(Some(Withdrawn { bad: bad.clone(), good: good.clone(), versions }))
+}

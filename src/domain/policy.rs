@@ -63,7 +63,7 @@ pub enum Refusal {
         "{target} still holds {commits} commit(s) withdrawn by the rollback from {bad} to {good}, the first {first}, and no revert of them"
     )]
     BringsBack {
-        /// The target's tag.
+        /// The target, as people call it.
         target: String,
         /// How many.
         commits: usize,
@@ -79,7 +79,7 @@ pub enum Refusal {
         "the environment is on hold after the rollback from {bad} to {good}, and the history needed to judge {target} is not here"
     )]
     CannotJudge {
-        /// The target's tag.
+        /// The target, as people call it.
         target: String,
         /// What was withdrawn.
         bad: String,
@@ -89,7 +89,7 @@ pub enum Refusal {
     /// The target is older than what serves, or beside it.
     #[error("{target} is {relation} {serving}, which serves")]
     NotNewer {
-        /// The target's tag.
+        /// The target, as people call it.
         target: String,
         /// `older than` or `not a descendant of`.
         relation: String,
@@ -109,16 +109,15 @@ pub enum Admission {
     Refused(Refusal),
 }
 
-/// Decides on a deploy. `named` tells whether the user named the target, or relman took HEAD.
+/// Decides on a deploy of `target`, as people call it. `named` tells whether the user named it, or relman took HEAD.
 pub fn admit_deploy(
-    target: &ReleaseRef,
+    target: &str,
     named: bool,
     serving: Option<(&ReleaseRef, Ancestry)>,
     hold: Option<(&Hold, Withdrawal)>,
     overrides: Overrides,
 ) -> Admission {
     let mut used = Vec::new();
-    let tag = target.version.tag();
     if let Some((serving, ancestry @ (Ancestry::Older | Ancestry::Diverged))) = serving {
         match (ancestry, named) {
             (Ancestry::Older, false) => return Admission::Superseded,
@@ -126,7 +125,7 @@ pub fn admit_deploy(
             _ => {
                 let relation = if ancestry == Ancestry::Older { "older than" } else { "not a descendant of" };
                 return Admission::Refused(Refusal::NotNewer {
-                    target: tag,
+                    target: target.to_owned(),
                     relation: relation.to_owned(),
                     serving: serving.version.tag(),
                 });
@@ -134,7 +133,7 @@ pub fn admit_deploy(
         }
     }
     if let Some((hold, withdrawal)) = hold {
-        match judge_hold(&tag, hold, withdrawal) {
+        match judge_hold(target, hold, withdrawal) {
             None => {}
             Some(_) if overrides.hold => used.push("override-hold".to_owned()),
             Some(Refusal::BringsBack { .. } | Refusal::CannotJudge { .. }) if overrides.fixes => {

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use machine::Machine;
 
-use super::wire::{Command, HostError, HostErrorCode, Observation};
-use super::{Fleet, Replies, Reply, Task};
+use super::wire::{Command, HostError, HostErrorCode};
+use super::{Fleet, HostResult, Replies, Reply, Task};
 use crate::domain::id::{DeploymentNumber, Digest, HostName};
 use crate::domain::release::ReleaseRef;
 
@@ -151,8 +151,6 @@ impl FakeFleet {
         Replies { replies: replies.collect(), log: None }
     }
 }
-
-type HostResult = Result<Observation, HostError>;
 
 impl World {
     fn call(

@@ -12,12 +12,42 @@ pub mod fake;
 #[cfg(feature = "cli")]
 pub mod local;
 #[cfg(feature = "cli")]
+pub mod play;
+#[cfg(feature = "cli")]
 pub mod playbook;
+#[cfg(feature = "cli")]
+mod redact;
+#[cfg(feature = "cli")]
+pub mod roles;
 pub mod wire;
 
-use crate::domain::id::{Digest, HostName};
+use crate::domain::id::{Digest, EnvironmentName, HostName, ServiceName, Token};
 use crate::domain::release::ReleaseRef;
-use wire::{Command, HostError, Observation};
+use wire::{Command, HostError, Observation, PROTOCOL, Request};
+
+/// In whose name hosts are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The ledger that the hosts belong to.
+    pub ledger: Token,
+    /// The service.
+    pub service: ServiceName,
+    /// The environment.
+    pub environment: EnvironmentName,
+}
+
+impl Identity {
+    /// A command as a request.
+    pub fn request(&self, command: &Command) -> Request {
+        Request {
+            protocol: PROTOCOL,
+            ledger: self.ledger.clone(),
+            service: self.service.clone(),
+            environment: self.environment.clone(),
+            command: command.clone(),
+        }
+    }
+}
 
 /// What is asked of hosts.
 #[derive(Debug, Clone)]
@@ -37,13 +67,16 @@ impl Task {
     }
 }
 
+/// What one host says.
+pub type HostResult = Result<Observation, HostError>;
+
 /// What one host answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The host.
     pub host: HostName,
     /// What it says.
-    pub result: Result<Observation, HostError>,
+    pub result: HostResult,
 }
 
 /// Replies of all hosts, with the log of whatever carried the request.

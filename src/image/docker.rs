@@ -1,1 +1,231 @@
-//! Builds and pushes with the Docker Engine.
+//! Docker as a builder, through its API. The classic builder: it is in every engine since long.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+
+use bollard::Docker;
+use bollard::auth::DockerCredentials;
+use bollard::query_parameters::{BuildImageOptionsBuilder, PushImageOptionsBuilder};
+use futures_util::StreamExt as _;
+
+use super::{BuildRequest, Builder, Cause, ImageError};
+use crate::host::wire::Secret;
+
+/// A login for a push.
+#[derive(Debug, Clone)]
+pub enum PushLogin {
+    /// User and password.
+    Basic {
+        /// The user.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+    /// An identity token.
+    Identity(Secret),
+}
+
+/// Finds the login for a registry when a push needs it, not before: a helper may ask a cloud.
+pub type Logins = Box<
+    dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<Option<PushLogin>, Cause>> + Send>> + Send + Sync,
+>;
+
+/// A container engine.
+pub struct DockerBuilder {
+    address: String,
+    logins: Logins,
+}
+
+impl std::fmt::Debug for DockerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DockerBuilder").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Where the engine is when nobody says.
+pub const SOCKET: &str = "unix:///var/run/docker.sock";
+/// Seconds: sending a large context takes its time.
+const TIMEOUT: u64 = 900;
+/// Lines of output that a failure shows.
+const LAST: usize = 20;
+
+impl DockerBuilder {
+    /// An engine at `DOCKER_HOST`'s value, or at the default socket. It is reached at the first call.
+    pub fn new(address: Option<String>, logins: Logins) -> Self {
+        Self { address: address.unwrap_or_else(|| SOCKET.to_owned()), logins }
+    }
+
+    async fn connect(&self) -> Result<Docker, ImageError> {
+        let version = bollard::API_DEFAULT_VERSION;
+        let docker = match self.address.split_once("://") {
+            Some(("unix", _)) => Docker::connect_with_unix(&self.address, TIMEOUT, version),
+            Some(("tcp" | "http", _)) => Docker::connect_with_http(&self.address, TIMEOUT, version),
+            _ => return Err(self.unavailable("only unix:// and tcp:// addresses are known".into())),
+        };
+        let docker = docker.map_err(|e| self.unavailable(Box::new(e)))?;
+        docker.negotiate_version().await.map_err(|e| self.unavailable(Box::new(e)))
+    }
+
+    fn unavailable(&self, source: Cause) -> ImageError {
+        ImageError::Unavailable { place: self.address.clone(), source }
+    }
+}
+
+#[async_trait::async_trait]
+impl Builder for DockerBuilder {
+    async fn engine(&self) -> Result<String, ImageError> {
+        let version = self.connect().await?.version().await.map_err(|e| self.unavailable(Box::new(e)))?;
+        Ok(format!("docker {}", version.version.unwrap_or_else(|| "unknown".to_owned())))
+    }
+
+    async fn build(
+        &self,
+        request: BuildRequest,
+        output: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<(), ImageError> {
+        let docker = self.connect().await?;
+        let options = BuildImageOptionsBuilder::default()
+            .dockerfile(&request.dockerfile.to_string_lossy())
+            .t(&request.reference)
+            .buildargs(&hashed(request.build_args))
+            .labels(&hashed(request.labels))
+            .rm(true)
+            .forcerm(true)
+            .build();
+        let context = bollard::body_full(request.context.into());
+        let mut stream = docker.build_image(options, None, Some(context));
+        let mut log: Vec<String> = Vec::new();
+        let mut line = String::new();
+        while let Some(part) = stream.next().await {
+            let failure = match part {
+                Ok(info) => {
+                    line.push_str(&info.stream.unwrap_or_default());
+                    while let Some(at) = line.find('\n') {
+                        tell(line.drain(..=at).as_str(), &mut log, output);
+                    }
+                    if let Some(status) = info.status.filter(|_| info.progress_detail.is_none()) {
+                        tell(&status, &mut log, output);
+                    }
+                    info.error_detail.map(|detail| detail.message.unwrap_or_default())
+                }
+                Err(error) => Some(said(&error)),
+            };
+            if let Some(message) = failure {
+                tell(&line, &mut log, output);
+                let log = log.split_off(log.len().saturating_sub(LAST));
+                return Err(ImageError::Build { message: plain(&message), log });
+            }
+        }
+        Ok(())
+    }
+
+    async fn push(
+        &self,
+        repository: &str,
+        tag: &str,
+        output: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<(), ImageError> {
+        let reference = format!("{repository}:{tag}");
+        let failed = |message: String| ImageError::Push { reference: reference.clone(), message };
+        let registry =
+            repository.split('/').next().filter(|host| host.contains(['.', ':']) || *host == "localhost");
+        let registry = registry.unwrap_or("docker.io").to_owned();
+        let login = (self.logins)(registry.clone()).await.map_err(|e| failed(e.to_string()))?;
+        let credentials = login.map(|login| credentials(login, registry));
+        let docker = self.connect().await?;
+        let options = PushImageOptionsBuilder::default().tag(tag).build();
+        // Without any credentials the engine still wants the header.
+        let mut stream = docker.push_image(repository, Some(options), Some(credentials.unwrap_or_default()));
+        let mut log = Vec::new();
+        while let Some(part) = stream.next().await {
+            match part {
+                Ok(info) => {
+                    if let Some(detail) = info.error_detail {
+                        return Err(failed(plain(&detail.message.unwrap_or_default())));
+                    }
+                    if let Some(status) = info.status.filter(|_| info.progress_detail.is_none()) {
+                        tell(&status, &mut log, output);
+                    }
+                }
+                Err(error) => return Err(failed(plain(&said(&error)))),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn credentials(login: PushLogin, registry: String) -> DockerCredentials {
+    let serveraddress =
+        Some(if registry == "docker.io" { "https://index.docker.io/v1/".to_owned() } else { registry });
+    match login {
+        PushLogin::Basic { user, password } => DockerCredentials {
+            username: Some(user),
+            password: Some(password.expose().to_owned()),
+            serveraddress,
+            ..DockerCredentials::default()
+        },
+        PushLogin::Identity(token) => DockerCredentials {
+            identitytoken: Some(token.expose().to_owned()),
+            serveraddress,
+            ..DockerCredentials::default()
+        },
+    }
+}
+
+fn said(error: &bollard::errors::Error) -> String {
+    match error {
+        bollard::errors::Error::DockerStreamError { error } => error.clone(),
+        bollard::errors::Error::DockerResponseServerError { message, .. } => message.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn tell<F: Fn(&str) + ?Sized>(line: &str, log: &mut Vec<String>, output: &F) {
+    let line = plain(line);
+    if !line.is_empty() {
+        output(&line);
+        log.push(line);
+    }
+}
+
+/// Without what could steer a terminal: colours of a build tool, carriage returns of a progress bar.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => while chars.next().is_some_and(|c| !c.is_ascii_alphabetic()) {},
+            '\t' => out.push(' '),
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out.trim_end().to_owned()
+}
+
+fn hashed(map: BTreeMap<String, String>) -> HashMap<String, String> {
+    map.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_cannot_steer_a_terminal() {
+        assert_eq!(plain("\u{1b}[31mred\u{1b}[0m\r\n"), "red");
+        assert_eq!(plain("a\tb\u{7}"), "a b");
+        assert_eq!(plain("\u{1b}["), "");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_not_there_is_named() {
+        for address in ["unix:///nowhere/docker.sock", "ssh://host", "nonsense"] {
+            let builder =
+                DockerBuilder::new(Some(address.into()), Box::new(|_| Box::pin(async { Ok(None) })));
+            let error = builder.engine().await.unwrap_err();
+            assert!(error.to_string().contains(address), "{error}");
+        }
+    }
+}

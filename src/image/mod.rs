@@ -1,6 +1,8 @@
 //! The image port: builds and pushes.
 
 pub mod docker;
+pub mod fake;
+pub mod ignore;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

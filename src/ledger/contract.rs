@@ -5,6 +5,7 @@ pub(crate) mod append;
 pub(crate) mod fence;
 pub(crate) mod fixture;
 pub(crate) mod lease;
+#[cfg(feature = "cli")]
 pub(crate) mod model;
 pub(crate) mod page;
 pub(crate) mod race;

@@ -339,15 +339,4 @@ impl Ledger for MemoryLedger {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::ledger::contract::ledger_contract;
-
-    fn make() -> (Arc<dyn Ledger>, ()) {
-        (Arc::new(MemoryLedger::default()), ())
-    }
-
-    ledger_contract!(make());
-}
+mod tests;

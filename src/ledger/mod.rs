@@ -6,7 +6,9 @@
 //! repeated with the same entry id is recognised and not written twice.
 
 #[cfg(test)]
-pub mod contract;
+pub(crate) mod contract;
+#[cfg(test)]
+mod golden;
 pub mod memory;
 pub mod retry;
 mod rules;

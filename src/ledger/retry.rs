@@ -135,3 +135,6 @@ impl Ledger for RetryLedger {
         self.retry(|| self.inner.release(lease, draft.clone())).await
     }
 }
+
+#[cfg(test)]
+mod tests;

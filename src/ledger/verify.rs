@@ -7,6 +7,7 @@
 
 mod fold;
 #[cfg(test)]
+#[cfg(feature = "cli")]
 mod tests;
 
 use std::fmt;

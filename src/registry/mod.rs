@@ -1,8 +1,15 @@
 //! The registry port: names to digests, manifests by digest, tags. Blobs are the engine's business.
 
+mod challenge;
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod credentials;
 pub mod fake;
+pub mod name;
 pub mod oci;
+mod token;
+#[cfg(test)]
+mod wire_tests;
 
 use crate::domain::id::Digest;
 

@@ -13,6 +13,22 @@ use crate::domain::record::{Key, Record};
 use crate::ledger::rules::{self, Range};
 use crate::ledger::{LeaseView, LedgerError, Location, Page};
 
+/// One index look-up for each stream. A head without an entry is a fault that `verify` must see.
+pub(super) const STREAMS: &str = "WITH RECURSIVE name (is_it) AS (
+       SELECT min(stream) FROM entry
+       UNION ALL
+       SELECT (SELECT min(stream) FROM entry WHERE stream > is_it) FROM name WHERE is_it IS NOT NULL
+     ) SELECT is_it FROM name WHERE is_it IS NOT NULL UNION SELECT stream FROM stream ORDER BY 1";
+pub(super) const HEAD: &str = "SELECT seq, hash, fence FROM stream WHERE stream = ?1";
+pub(super) const READ: &str =
+    "SELECT seq, body, hash FROM entry WHERE stream = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+pub(super) const WRITTEN: &str = "SELECT seq, body, hash FROM entry WHERE stream = ?1 AND eid = ?2";
+pub(super) const GET: &str = "SELECT body FROM record WHERE partition = ?1 AND sort = ?2";
+pub(super) const PAGE: &str =
+    "SELECT sort, body FROM record WHERE partition = ?1 AND sort >= ?2 AND sort < ?3
+     ORDER BY sort DESC LIMIT ?4";
+pub(super) const LEASE: &str = "SELECT fence, renewal, ttl_ms, released, holder FROM lease WHERE stream = ?1";
+
 /// A connection, inside a transaction where something is written.
 pub(super) struct Store<'a> {
     pub(super) connection: &'a Connection,
@@ -48,18 +64,11 @@ impl Store<'_> {
         })
     }
 
-    /// The streams that have an entry, found with one index look-up each, or a head, which without an entry is a
-    /// fault that `verify` must see.
+    /// Every stream, by name.
     pub(super) fn streams(&self) -> Result<Vec<Stream>, LedgerError> {
         let names: rusqlite::Result<Vec<String>> = self
             .connection
-            .prepare(
-                "WITH RECURSIVE name (is_it) AS (
-                   SELECT min(stream) FROM entry
-                   UNION ALL
-                   SELECT (SELECT min(stream) FROM entry WHERE stream > is_it) FROM name WHERE is_it IS NOT NULL
-                 ) SELECT is_it FROM name WHERE is_it IS NOT NULL UNION SELECT stream FROM stream ORDER BY 1",
-            )
+            .prepare(STREAMS)
             .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect());
         let names = names.map_err(|e| self.failed(e))?;
         names.into_iter().map(|name| name.parse().map_err(|e| self.unusable(format!("{e}")))).collect()
@@ -68,7 +77,7 @@ impl Store<'_> {
     pub(super) fn head(&self, stream: &Stream) -> Result<Head, LedgerError> {
         let head = self
             .connection
-            .query_row("SELECT seq, hash, fence FROM stream WHERE stream = ?1", [stream.to_string()], |row| {
+            .query_row(HEAD, [stream.to_string()], |row| {
                 Ok(Head { seq: unsigned(row, 0)?, hash: ChainHash(row.get(1)?), fence: unsigned(row, 2)? })
             })
             .optional()
@@ -77,10 +86,8 @@ impl Store<'_> {
     }
 
     pub(super) fn read(&self, stream: &Stream, after: u64, limit: u32) -> Result<Vec<Sealed>, LedgerError> {
-        let rows: rusqlite::Result<Vec<(u64, String, String)>> = self
-            .connection
-            .prepare("SELECT seq, body, hash FROM entry WHERE stream = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")
-            .and_then(|mut statement| {
+        let rows: rusqlite::Result<Vec<(u64, String, String)>> =
+            self.connection.prepare(READ).and_then(|mut statement| {
                 statement
                     .query_map((stream.to_string(), signed(after), limit), |row| {
                         Ok((unsigned(row, 0)?, row.get(1)?, row.get(2)?))
@@ -95,11 +102,9 @@ impl Store<'_> {
     pub(super) fn written(&self, stream: &Stream, draft: &Draft) -> Result<Option<Sealed>, LedgerError> {
         let row: Option<(u64, String, String)> = self
             .connection
-            .query_row(
-                "SELECT seq, body, hash FROM entry WHERE stream = ?1 AND eid = ?2",
-                (stream.to_string(), draft.eid.as_str()),
-                |row| Ok((unsigned(row, 0)?, row.get(1)?, row.get(2)?)),
-            )
+            .query_row(WRITTEN, (stream.to_string(), draft.eid.as_str()), |row| {
+                Ok((unsigned(row, 0)?, row.get(1)?, row.get(2)?))
+            })
             .optional()
             .map_err(|e| self.failed(e))?;
         let Some((seq, body, hash)) = row else { return Ok(None) };
@@ -111,24 +116,15 @@ impl Store<'_> {
     pub(super) fn get(&self, key: &Key) -> Result<Option<Record>, LedgerError> {
         let body: Option<String> = self
             .connection
-            .query_row(
-                "SELECT body FROM record WHERE partition = ?1 AND sort = ?2",
-                (&key.partition, &key.sort),
-                |row| row.get(0),
-            )
+            .query_row(GET, (&key.partition, &key.sort), |row| row.get(0))
             .optional()
             .map_err(|e| self.failed(e))?;
         body.map(|body| self.record(key, &body)).transpose()
     }
 
     pub(super) fn page(&self, range: &Range, limit: u32) -> Result<Page, LedgerError> {
-        let rows: rusqlite::Result<Vec<(String, String)>> = self
-            .connection
-            .prepare(
-                "SELECT sort, body FROM record WHERE partition = ?1 AND sort >= ?2 AND sort < ?3
-                 ORDER BY sort DESC LIMIT ?4",
-            )
-            .and_then(|mut statement| {
+        let rows: rusqlite::Result<Vec<(String, String)>> =
+            self.connection.prepare(PAGE).and_then(|mut statement| {
                 statement
                     .query_map(
                         (&range.partition, &range.low, &range.high, u64::from(limit) as i64 + 1),
@@ -207,11 +203,9 @@ impl Store<'_> {
     pub(super) fn lease(&self, stream: &Stream) -> Result<Option<LeaseView>, LedgerError> {
         let row: Option<(u64, String, u64, bool, String)> = self
             .connection
-            .query_row(
-                "SELECT fence, renewal, ttl_ms, released, holder FROM lease WHERE stream = ?1",
-                [stream.to_string()],
-                |row| Ok((unsigned(row, 0)?, row.get(1)?, unsigned(row, 2)?, row.get(3)?, row.get(4)?)),
-            )
+            .query_row(LEASE, [stream.to_string()], |row| {
+                Ok((unsigned(row, 0)?, row.get(1)?, unsigned(row, 2)?, row.get(3)?, row.get(4)?))
+            })
             .optional()
             .map_err(|e| self.failed(e))?;
         let Some((fence, renewal, ttl, released, holder)) = row else { return Ok(None) };

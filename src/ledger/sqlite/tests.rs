@@ -84,7 +84,7 @@ async fn what_was_written_is_there_after_it_was_opened_again() {
     for mode in [OpenMode::Existing, OpenMode::Create { id: id() }, OpenMode::ReadOnly] {
         let ledger = SqliteLedger::open(&db(&folder), mode).unwrap();
         assert_eq!(ledger.id().await.unwrap(), id());
-        assert_eq!(ledger.read(&production(), 0, 9).await.unwrap(), [written.clone()]);
+        assert_eq!(ledger.read(&production(), 0, 9).await.unwrap(), std::slice::from_ref(&written));
     }
 }
 
@@ -328,4 +328,26 @@ async fn processes_that_create_at_once_make_one_ledger() {
         thread.join().unwrap().unwrap();
     }
     append(&open(&folder), &production(), hold("a")).await.unwrap();
+}
+
+/// A ledger of a million deployments answers as fast as one of ten only while no statement scans or sorts.
+#[tokio::test]
+async fn every_read_is_a_look_up() {
+    let folder = tempfile::tempdir().unwrap();
+    open(&folder);
+    let connection = Connection::open(db(&folder)).unwrap();
+    for statement in [store::HEAD, store::READ, store::WRITTEN, store::GET, store::PAGE, store::LEASE] {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let count = plan.parameter_count();
+        let steps: Vec<String> = plan
+            .query_map(rusqlite::params_from_iter(vec![""; count]), |row| row.get(3))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(steps.len(), 1, "{statement}: {steps:?}");
+        assert!(steps[0].starts_with("SEARCH "), "{statement}: {steps:?}");
+    }
+    let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", store::STREAMS)).unwrap();
+    let steps: Vec<String> = plan.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+    assert!(!steps.iter().any(|step| step.starts_with("SCAN entry")), "{steps:?}");
 }

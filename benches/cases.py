@@ -1,0 +1,253 @@
+"""What is measured. Each case returns lines of the report: what, measured, goal, and whether it was met."""
+
+import json
+import os
+import re
+import sqlite3
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import Cost, repeat, run
+from places import RELMAN, Place, lab, many_commits
+
+WORK = Path(__file__).resolve().parent.parent / "target/bench"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the report. `met` is none where there is no goal: a figure to compare with."""
+
+    what: str
+    measured: str
+    goal: str = ""
+    met: bool | None = None
+
+
+def help_text() -> list[Line]:
+    relman, true = repeat(100, [RELMAN, "--help"]), repeat(100, ["/bin/true"])
+    return [
+        Line(
+            "`relman --help`",
+            f"{relman.milliseconds:.1f} ms ({relman.milliseconds / true.milliseconds:.1f} × `true`)",
+            "at most 5 ms",
+            relman.milliseconds <= 5,
+        ),
+        Line("`true`, for comparison: the cost of any process", f"{true.milliseconds:.1f} ms"),
+    ]
+
+
+# Runs in place of ansible-playbook and writes down from when to when it ran.
+WRAPPER = """#!/bin/sh
+began=$(date +%s%N)
+ansible-playbook "$@"
+status=$?
+printf '%s %s\\n' "$began" "$(date +%s%N)" >>"$BENCH_TIMES"
+exit $status
+"""
+
+
+def deploys() -> tuple[Place, list[Line]]:
+    """relman's own share of a deploy: all of it but the time in which some ansible-playbook ran."""
+    wrapper, times = WORK / "ansible-playbook", WORK / "times"
+    wrapper.write_text(WRAPPER, encoding="utf-8")
+    wrapper.chmod(0o755)
+    place = Place(WORK / "deploys", "bench", str(wrapper))
+    place.env["BENCH_TIMES"] = str(times)
+    place.start()
+    place.add_service()
+    place.commit("feat: the service")
+    place.relman("deploy")
+    place.change("fix: another")
+    place.relman("release")
+    versions = [release["version"] for release in place.json("releases")["releases"]][:2]
+    walls, own, runs = [], [], []
+    for index in range(7):
+        times.unlink(missing_ok=True)
+        target = versions[index % 2]
+        done = place.relman("deploy", f"v{target}", "--allow-older", "--reason", "bench")
+        spans = sorted(tuple(map(int, line.split())) for line in times.read_text().splitlines())
+        covered, until = 0, 0
+        for began, ended in spans:
+            covered += max(0, ended - max(began, until))
+            until = max(until, ended)
+        # The first one may still have connections to open.
+        if index:
+            walls.append(done.seconds)
+            own.append(done.seconds - covered / 1e9)
+            runs.append(len(spans))
+    wall, share = statistics.median(walls), statistics.median(own)
+    return place, [
+        Line(
+            "relman's own share of a deploy to one host",
+            f"{share * 1000:.0f} ms of {wall:.1f} s ({100 * share / wall:.1f} %), "
+            f"{statistics.median(runs):.0f} runs of `ansible-playbook`",
+            "at most 300 ms or 5 %",
+            share <= 0.3 or share <= 0.05 * wall,
+        )
+    ]
+
+
+def requests() -> int:
+    """Requests that the registry has answered so far, by its own access log."""
+    name = f"name=^relman-lab-{lab('LAB_NAME')}-[0-9a-f]+-registry$"
+    container = run(["docker", "ps", "--quiet", "--filter", name]).stdout.strip()
+    log = subprocess.run(["docker", "logs", container], capture_output=True, text=True, check=True)
+    return len(re.findall(r'"(?:GET|HEAD|PUT|POST|PATCH|DELETE) /v2/', log.stdout + log.stderr))
+
+
+def settled() -> int:
+    """The same, once the log has caught up."""
+    before = requests()
+    while True:
+        time.sleep(0.3)
+        now = requests()
+        if now == before:
+            return now
+        before = now
+
+
+def releases(place: Place) -> list[Line]:
+    before = settled()
+    done = place.relman("release")
+    count = settled() - before
+    lines = [
+        Line(
+            "`relman release` with nothing to do",
+            f"{count} requests to the registry, {done.seconds * 1000:.0f} ms",
+            "no build, no push, at most 4 requests",
+            count <= 4,
+        )
+    ]
+    newest = place.json("releases")["releases"][0]["version"]
+    name = f"name=^relman-lab-{lab('LAB_NAME')}-[0-9a-f]+-registry$"
+    container = run(["docker", "ps", "--quiet", "--filter", name]).stdout.strip()
+    tags = f"/var/lib/docker-registry/docker/registry/v2/repositories/{place.repository}/_manifests/tags"
+    run(["docker", "exec", container, "rm", "-r", f"{tags}/v{newest}", f"{tags}/latest"])
+    began = time.strftime("%Y-%m-%dT%H:%M:%S")
+    time.sleep(1.1)
+    place.relman("release", "--repair")
+    log = subprocess.run(["docker", "logs", "--since", began, container], capture_output=True, text=True, check=True)
+    asked = re.findall(r'"(GET|HEAD|PUT|POST|PATCH|DELETE) (/v2/\S*)', log.stdout + log.stderr)
+    puts = [path for method, path in asked if method == "PUT" and f"/{place.repository}/manifests/" in path]
+    blobs = [path for _, path in asked if "/blobs/" in path]
+    lines.append(
+        Line(
+            "two tags put back",
+            f"{len(puts)} PUT, {len(blobs)} requests about blobs",
+            "one PUT a tag, no blob moves",
+            len(puts) == 2 and not blobs,
+        )
+    )
+    return lines
+
+
+def fill(place: Place, number: int) -> None:
+    """Makes the ledger one of `number` deployments: records as the code writes them, copied from a real one.
+
+    Entries are not made up: history reads records, and a million deployments would have some twelve million entries.
+    """
+    database = sqlite3.connect(place.database())
+    database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;")
+    partition, last, template = database.execute(
+        "SELECT partition, sort, body FROM record WHERE sort LIKE 'DEP#%' ORDER BY sort DESC LIMIT 1"
+    ).fetchone()
+    first = int(last.split("#")[1]) + 1
+    # One that ended, with what is its own replaced.
+    body = json.loads(template)
+    assert '"succeeded"' in template, "the newest deployment of the bench must have succeeded"
+
+    def renumbered(value: object, old: int, new: int) -> object:
+        if isinstance(value, dict):
+            return {k: new if k == "number" and v == old else renumbered(v, old, new) for k, v in value.items()}
+        return value
+
+    def rows():
+        for index in range(first, number + 1):
+            changed = renumbered(body, first - 1, index)
+            yield partition, f"DEP#{index:010d}", json.dumps(changed, separators=(",", ":"), sort_keys=True)
+
+    database.executemany("INSERT INTO record (partition, sort, body) VALUES (?, ?, ?)", rows())
+    sort, current = database.execute(
+        "SELECT sort, body FROM record WHERE partition = ? AND sort = 'CURRENT'", (partition,)
+    ).fetchone()
+
+    def moved(value: object) -> object:
+        if isinstance(value, dict):
+            return {k: number if k in ("last", "serving") else moved(v) for k, v in value.items()}
+        return value
+
+    changed = json.dumps(moved(json.loads(current)), separators=(",", ":"), sort_keys=True)
+    database.execute("UPDATE record SET body = ? WHERE partition = ? AND sort = ?", (changed, partition, sort))
+    database.commit()
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+
+
+def history(place: Place, number: int) -> list[Line]:
+    fill(place, number)
+    page = place.json("history")
+    assert page["deployments"][0]["id"].endswith(f"#{number}"), page["deployments"][0]["id"]
+    cursor, deep = str(page["next"]), number // 2
+    digits = re.search(r"\d+", cursor)
+    assert digits, f"the cursor {cursor!r} has no number to go deeper with"
+    cursor = cursor.replace(digits[0], str(deep).zfill(len(digits[0]) if digits[0].startswith("0") else 0))
+    found = place.json("history", "--cursor", cursor)["deployments"][0]["id"]
+    assert abs(int(found.split("#")[1]) - deep) <= 1, f"page at {found}, not at {deep}"
+
+    def line(what: str, cost: Cost) -> Line:
+        met = cost.milliseconds <= 20 and cost.mebibytes <= 20
+        measured = f"{cost.milliseconds:.1f} ms, {cost.mebibytes:.1f} MiB"
+        return Line(f"{what} of {number:,} deployments", measured, "at most 20 ms and 20 MB, whole process", met)
+
+    return [
+        line("`history`, first page", repeat(30, [RELMAN, "history"], place.repo, place.env)),
+        line(
+            "`history`, a page in the middle",
+            repeat(30, [RELMAN, "history", "--cursor", cursor], place.repo, place.env),
+        ),
+    ]
+
+
+def versions(commits: int, goal_cold: float, goal_known: float | None) -> list[Line]:
+    """The version step is what `release --dry-run` costs here more than in a repository of one commit."""
+    command = [RELMAN, "release", "--dry-run"]
+    small = Place(WORK / "small", "bench-small")
+    small.start()
+    small.add_service()
+    small.commit("feat: the service")
+    floor = repeat(15, command, small.repo, small.env).milliseconds
+
+    place = Place(WORK / f"commits-{commits}", f"bench-{commits}")
+    place.start()
+    many_commits(place, commits, max(commits // 40, 1))
+    # One walk finds the base only after all of them when the newest tag is old: the worst usual case.
+    place.add_service()
+    place.commit("feat: the service")
+    cold = repeat(15, command, place.repo, place.env).milliseconds - floor
+    describe = repeat(15, ["git", "describe", "--tags", "--match", "v*"], place.repo, dict(os.environ)).milliseconds
+
+    def line(what: str, milliseconds: float, goal: float) -> Line:
+        # Less than nothing is noise.
+        milliseconds = max(milliseconds, 0)
+        return Line(
+            f"version step at {commits:,} commits, {what}",
+            f"{milliseconds:.0f} ms ({milliseconds / describe:.1f} × `git describe`, {describe:.0f} ms)",
+            f"at most {goal:.0f} ms",
+            milliseconds <= goal,
+        )
+
+    lines = [line("cold", cold, goal_cold)]
+    if goal_known is not None:
+        place.relman("release")
+        place.change("fix: after the release")
+        lines.append(
+            line(
+                "base known from the ledger",
+                repeat(15, command, place.repo, place.env).milliseconds - floor,
+                goal_known,
+            )
+        )
+    return lines

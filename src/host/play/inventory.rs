@@ -1,0 +1,135 @@
+//! Hosts as an Ansible inventory, and their pinned keys as a known-hosts file.
+//!
+//! Invariant: every text in it was checked, so that none is an option of ssh, a template, or another line.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use crate::host::wire::HostAddress;
+
+/// How hosts are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// Over SSH.
+    Ssh(Login),
+    /// It is this machine.
+    Local,
+}
+
+/// How to log in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Login {
+    /// The user, where a host names none.
+    pub user: Option<String>,
+    /// Private key file; none: the agent, or the keys that ssh finds.
+    pub key: Option<PathBuf>,
+    /// Known hosts file, for hosts without pinned keys; none: the user's own.
+    pub known_hosts: Option<PathBuf>,
+}
+
+/// Something in a host's address that ssh or Ansible could take for something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("host {host}: {what} {value:?} is not valid")]
+pub struct AddressError {
+    host: String,
+    what: &'static str,
+    value: String,
+}
+
+/// The files, as text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// `inventory.json`.
+    pub inventory: String,
+    /// `known_hosts`: the pinned keys.
+    pub known_hosts: String,
+}
+
+impl Files {
+    /// What these hosts come to when the files lie in `directory`.
+    ///
+    /// # Errors
+    /// For the first host with something in it that is not what it should be.
+    pub fn of(hosts: &[&HostAddress], way: &Way, directory: &Path) -> Result<Self, AddressError> {
+        let mut files = Self::default();
+        let mut entries = Map::new();
+        for host in hosts {
+            let entry = match way {
+                Way::Local => {
+                    json!({"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"})
+                }
+                Way::Ssh(login) => {
+                    files.known_hosts.push_str(&pinned(host)?);
+                    Value::Object(remote(host, login, directory)?)
+                }
+            };
+            entries.insert(host.name.to_string(), entry);
+        }
+        files.inventory = json!({"all": {"hosts": entries}}).to_string();
+        Ok(files)
+    }
+}
+
+fn checked<'a>(
+    host: &HostAddress,
+    what: &'static str,
+    value: &'a str,
+    is_allowed: fn(char) -> bool,
+) -> Result<&'a str, AddressError> {
+    if !value.is_empty() && !value.starts_with('-') && value.len() <= 255 && value.chars().all(is_allowed) {
+        return Ok(value);
+    }
+    Err(AddressError { host: host.name.to_string(), what, value: value.chars().take(60).collect() })
+}
+
+/// A path between quotes in an argument list of ssh: no quote, no `%` (ssh expands it), no template, no line end.
+fn path<'a>(host: &HostAddress, what: &'static str, path: &'a Path) -> Result<&'a str, AddressError> {
+    let text = path.to_str().unwrap_or_default();
+    checked(host, what, text, |c| !c.is_control() && !"'\"\\%{}$".contains(c))
+}
+
+fn remote(host: &HostAddress, login: &Login, directory: &Path) -> Result<Map<String, Value>, AddressError> {
+    let is_address = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
+    let mut entry = Map::new();
+    entry.insert("ansible_host".into(), checked(host, "address", &host.address, is_address)?.into());
+    entry.insert("ansible_port".into(), host.port.into());
+    if let Some(user) = host.user.as_ref().or(login.user.as_ref()) {
+        let is_user = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
+        entry.insert("ansible_user".into(), checked(host, "user", user, is_user)?.into());
+    }
+    if let Some(key) = &login.key {
+        entry.insert("ansible_ssh_private_key_file".into(), path(host, "key file", key)?.into());
+    }
+    // An unknown or changed key is refused, never asked about and never written down.
+    let mut arguments = "-o StrictHostKeyChecking=yes -o UpdateHostKeys=no".to_owned();
+    let pins = directory.join("known_hosts");
+    let known = if host.host_keys.is_empty() { login.known_hosts.as_deref() } else { Some(pins.as_path()) };
+    if let Some(file) = known {
+        let file = path(host, "known hosts file", file)?;
+        arguments.push_str(&format!(" -o 'UserKnownHostsFile=\"{file}\"' -o GlobalKnownHostsFile=/dev/null"));
+    }
+    if login.key.is_some() {
+        arguments.push_str(" -o IdentitiesOnly=yes");
+    }
+    entry.insert("ansible_ssh_common_args".into(), arguments.into());
+    Ok(entry)
+}
+
+/// Lines of a known-hosts file.
+fn pinned(host: &HostAddress) -> Result<String, AddressError> {
+    let mut lines = String::new();
+    let address = match host.port {
+        22 => host.address.clone(),
+        port => format!("[{}]:{port}", host.address),
+    };
+    for key in &host.host_keys {
+        // A comment may follow, and is dropped.
+        let mut words = key.split_whitespace();
+        let (kind, bits) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let kind = checked(host, "host key type", kind, |c| c.is_ascii_alphanumeric() || "-@.".contains(c))?;
+        let bits = checked(host, "host key", bits, |c| c.is_ascii_alphanumeric() || "+/=".contains(c))?;
+        lines.push_str(&format!("{address} {kind} {bits}\n"));
+    }
+    Ok(lines)
+}
