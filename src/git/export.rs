@@ -6,6 +6,7 @@ use git2::{ErrorCode, FileMode, Repository as Git, Tree};
 
 use super::{GitError, Repository};
 use crate::domain::id::CommitSha;
+use crate::domain::time::Timestamp;
 
 /// An exported tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,25 +28,24 @@ struct Writer<'a> {
 }
 
 impl Repository {
-    /// The files of a directory of the commit as a tar archive, with executable bits and links, all times the
-    /// commit's. `keep` is asked for each path (relative to the directory, and whether it is a directory).
+    /// The files of a directory of a commit (or a tree) as a tar archive, with executable bits and links, all
+    /// times `at`. `keep` is asked for each path (relative to the directory, and whether it is a directory).
     ///
     /// # Errors
     /// When the commit or the directory is not there, or an object cannot be read.
     pub fn export(
         &self,
-        commit: &CommitSha,
+        from: &CommitSha,
         directory: &Path,
+        at: Timestamp,
         keep: &dyn Fn(&str, bool) -> bool,
     ) -> Result<Export, GitError> {
         let git = self.open()?;
-        let oid = self.need(&git, commit)?;
-        let commit_object = git.find_commit(oid).map_err(|e| self.error("a commit cannot be read", e))?;
-        let tree = self.subtree(&git, &commit_object, commit, directory)?;
+        let tree = self.subtree(&git, from, directory)?;
         let mut writer = Writer {
             git: &git,
             tar: tar::Builder::new(Vec::new()),
-            mtime: u64::try_from(commit_object.time().seconds()).unwrap_or(0),
+            mtime: u64::try_from(at.utc().timestamp()).unwrap_or(0),
             keep,
             out: Export::default(),
         };
@@ -56,33 +56,51 @@ impl Repository {
         Ok(out)
     }
 
-    /// A file of the commit; none when it is not there.
+    /// A file of a commit (or a tree); none when it is not there.
     ///
     /// # Errors
     /// When the commit is not there or an object cannot be read.
-    pub fn file(&self, commit: &CommitSha, path: &Path) -> Result<Option<Vec<u8>>, GitError> {
+    pub fn file(&self, from: &CommitSha, path: &Path) -> Result<Option<Vec<u8>>, GitError> {
         let git = self.open()?;
-        let oid = self.need(&git, commit)?;
-        let read = || {
-            let tree = git.find_commit(oid)?.tree()?;
-            match tree.get_path(&clean(path).unwrap_or_default()) {
-                Ok(entry) => entry.to_object(&git)?.peel_to_blob().map(|blob| Some(blob.content().to_vec())),
-                Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
-                Err(e) => Err(e),
-            }
+        let tree = self.root_tree(&git, from)?;
+        let Some(path) = clean(path).filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
+        let read = || match tree.get_path(&path) {
+            Ok(entry) => entry.to_object(&git)?.peel_to_blob().map(|blob| Some(blob.content().to_vec())),
+            Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
+            Err(e) => Err(e),
         };
         read().map_err(|e| self.error("a file of the commit cannot be read", e))
     }
 
-    fn subtree<'g>(
-        &self,
-        git: &'g Git,
-        commit: &git2::Commit<'g>,
-        sha: &CommitSha,
-        directory: &Path,
-    ) -> Result<Tree<'g>, GitError> {
-        let no = || GitError::NoDirectory { directory: directory.to_owned(), commit: sha.clone() };
-        let tree = commit.tree().map_err(|e| self.error("a tree cannot be read", e))?;
+    /// The work tree as it is, with what is neither tracked nor ignored, as a tree. Writes objects that nothing
+    /// refers to, and neither the index nor a file.
+    ///
+    /// # Errors
+    /// When a file cannot be read or an object not be written.
+    pub fn work_tree(&self) -> Result<CommitSha, GitError> {
+        let git = self.open()?;
+        let write = || {
+            let mut index = git.index()?;
+            index.add_all(["*"], git2::IndexAddOption::DEFAULT, None)?;
+            index.update_all(["*"], None)?;
+            index.write_tree_to(&git)
+        };
+        self.sha(write().map_err(|e| self.error("the work tree cannot be read", e))?)
+    }
+
+    fn root_tree<'g>(&self, git: &'g Git, from: &CommitSha) -> Result<Tree<'g>, GitError> {
+        match git.find_object(self.oid(from)?, None) {
+            Ok(object) => object.peel_to_tree().map_err(|e| self.error("a tree cannot be read", e)),
+            Err(e) if e.code() == ErrorCode::NotFound => {
+                Err(GitError::Missing { commit: from.clone(), path: self.root.clone() })
+            }
+            Err(e) => Err(self.error("a tree cannot be read", e)),
+        }
+    }
+
+    fn subtree<'g>(&self, git: &'g Git, from: &CommitSha, directory: &Path) -> Result<Tree<'g>, GitError> {
+        let no = || GitError::NoDirectory { directory: directory.to_owned(), commit: from.clone() };
+        let tree = self.root_tree(git, from)?;
         let path = clean(directory).ok_or_else(no)?;
         if path.as_os_str().is_empty() {
             return Ok(tree);

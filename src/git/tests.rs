@@ -204,11 +204,12 @@ fn an_export_is_the_commit_and_always_the_same_bytes() {
     lab.write("app/lib/a.py", "changed and not committed");
     lab.write("app/untracked", "x");
     let repository = lab.repository();
+    let at = repository.head().unwrap().committed_at;
     let keep = |path: &str, _: bool| path != "big";
-    let export = repository.export(&commit, Path::new("./app"), &all).unwrap();
-    assert_eq!(export, repository.export(&commit, Path::new("app/"), &all).unwrap());
+    let export = repository.export(&commit, Path::new("./app"), at, &all).unwrap();
+    assert_eq!(export, repository.export(&commit, Path::new("app/"), at, &all).unwrap());
     assert_eq!(export.pointers, ["big"]);
-    assert!(repository.export(&commit, Path::new("app"), &keep).unwrap().pointers.is_empty());
+    assert!(repository.export(&commit, Path::new("app"), at, &keep).unwrap().pointers.is_empty());
     let mut archive = tar::Archive::new(export.tar.as_slice());
     let mut found = Vec::new();
     for entry in archive.entries().unwrap() {
@@ -231,10 +232,13 @@ fn an_export_is_the_commit_and_always_the_same_bytes() {
     ];
     assert_eq!(found, expected.map(|(path, mode, content)| (path.into(), mode, content.into())));
     for no in ["nowhere", "outside", "../x", "/etc"] {
-        let error = repository.export(&commit, Path::new(no), &all).unwrap_err();
+        let error = repository.export(&commit, Path::new(no), at, &all).unwrap_err();
         assert!(matches!(error, GitError::NoDirectory { .. }), "{no}: {error}");
     }
     assert_eq!(repository.file(&commit, Path::new("./outside")).unwrap().unwrap(), b"x");
+    let dirty = repository.work_tree().unwrap();
+    assert_eq!(repository.file(&dirty, Path::new("app/untracked")).unwrap().unwrap(), b"x");
+    assert_eq!(repository.head().unwrap().dirty, ["app/lib/a.py", "app/untracked"], "the index is as it was");
     assert_eq!(repository.file(&commit, Path::new("app/none")).unwrap(), None);
 }
 

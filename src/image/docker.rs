@@ -9,7 +9,7 @@ use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{BuildImageOptionsBuilder, PushImageOptionsBuilder};
 use futures_util::StreamExt as _;
 
-use super::{BuildRequest, Builder, Cause, ImageError};
+use super::{BuildRequest, Builder, Cause, ImageError, Output};
 use crate::host::wire::Secret;
 
 /// A login for a push.
@@ -79,11 +79,7 @@ impl Builder for DockerBuilder {
         Ok(format!("docker {}", version.version.unwrap_or_else(|| "unknown".to_owned())))
     }
 
-    async fn build(
-        &self,
-        request: BuildRequest,
-        output: &(dyn Fn(&str) + Send + Sync),
-    ) -> Result<(), ImageError> {
+    async fn build(&self, request: BuildRequest, output: &Output<'_>) -> Result<(), ImageError> {
         let docker = self.connect().await?;
         let options = BuildImageOptionsBuilder::default()
             .dockerfile(&request.dockerfile.to_string_lossy())
@@ -120,12 +116,7 @@ impl Builder for DockerBuilder {
         Ok(())
     }
 
-    async fn push(
-        &self,
-        repository: &str,
-        tag: &str,
-        output: &(dyn Fn(&str) + Send + Sync),
-    ) -> Result<(), ImageError> {
+    async fn push(&self, repository: &str, tag: &str, output: &Output<'_>) -> Result<(), ImageError> {
         let reference = format!("{repository}:{tag}");
         let failed = |message: String| ImageError::Push { reference: reference.clone(), message };
         let registry =
@@ -181,7 +172,7 @@ fn said(error: &bollard::errors::Error) -> String {
     }
 }
 
-fn tell<F: Fn(&str) + ?Sized>(line: &str, log: &mut Vec<String>, output: &F) {
+fn tell(line: &str, log: &mut Vec<String>, output: &Output<'_>) {
     let line = plain(line);
     if !line.is_empty() {
         output(&line);

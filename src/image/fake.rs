@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::{BuildRequest, Builder, ImageError};
+use super::{BuildRequest, Builder, ImageError, Output};
 
 /// Where a push goes: repository, tag and image configuration.
 pub type Sink = Box<dyn Fn(&str, &str, &[u8]) + Send + Sync>;
@@ -54,11 +54,7 @@ impl Builder for FakeBuilder {
         Ok("fake 1.0".to_owned())
     }
 
-    async fn build(
-        &self,
-        request: BuildRequest,
-        output: &(dyn Fn(&str) + Send + Sync),
-    ) -> Result<(), ImageError> {
+    async fn build(&self, request: BuildRequest, output: &Output<'_>) -> Result<(), ImageError> {
         output("building");
         self.with(|state| {
             if let Some(message) = state.fail.take() {
@@ -75,12 +71,7 @@ impl Builder for FakeBuilder {
         })
     }
 
-    async fn push(
-        &self,
-        repository: &str,
-        tag: &str,
-        output: &(dyn Fn(&str) + Send + Sync),
-    ) -> Result<(), ImageError> {
+    async fn push(&self, repository: &str, tag: &str, output: &Output<'_>) -> Result<(), ImageError> {
         output("pushing");
         let reference = format!("{repository}:{tag}");
         match self.with(|state| state.images.get(&reference).cloned()) {

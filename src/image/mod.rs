@@ -10,6 +10,9 @@ use std::path::PathBuf;
 /// A cause from below.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// Who hears each line of output. An alias, because `async_trait` would give its `&str` one fixed lifetime.
+pub type Output<'a> = dyn Fn(&str) + Send + Sync + 'a;
+
 /// What a build or a push can end with.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
@@ -62,17 +65,8 @@ pub trait Builder: Send + Sync {
     async fn engine(&self) -> Result<String, ImageError>;
 
     /// Builds and tags; each line of output goes to `output`.
-    async fn build(
-        &self,
-        request: BuildRequest,
-        output: &(dyn Fn(&str) + Send + Sync),
-    ) -> Result<(), ImageError>;
+    async fn build(&self, request: BuildRequest, output: &Output<'_>) -> Result<(), ImageError>;
 
     /// Pushes `repository:tag`.
-    async fn push(
-        &self,
-        repository: &str,
-        tag: &str,
-        output: &(dyn Fn(&str) + Send + Sync),
-    ) -> Result<(), ImageError>;
+    async fn push(&self, repository: &str, tag: &str, output: &Output<'_>) -> Result<(), ImageError>;
 }
