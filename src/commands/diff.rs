@@ -21,22 +21,12 @@ use crate::git::CommitInfo;
 const COMMITS: usize = 200;
 
 /// What to compare.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Args {
     /// From; none: what serves.
     pub from: Option<Target>,
     /// To; none: the release of HEAD, or HEAD itself.
     pub to: Option<Target>,
-}
-
-impl Args {
-    /// As people type it: nothing; one target, compared with what serves; or from and to.
-    pub fn of(first: Option<Target>, second: Option<Target>) -> Self {
-        match (first, second) {
-            (to, None) => Self { from: None, to },
-            (from, to) => Self { from, to },
-        }
-    }
 }
 
 /// The answer: the JSON output as it is.

@@ -55,7 +55,7 @@ pub fn run(clock: &dyn Clock, args: &Args) -> Result<Report, CommandError> {
         return Err(CommandError::new(ErrorKind::Usage, format!("{} is no directory", root.display())));
     }
     if let Some(url) = &args.ledger
-        && !url.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty())
+        && url.strip_prefix("sqlite:").is_none_or(str::is_empty)
     {
         let message = format!("ledger {url:?} is not sqlite:PATH");
         return Err(CommandError::new(ErrorKind::Usage, message));

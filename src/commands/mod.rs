@@ -21,6 +21,8 @@ pub mod rollback;
 pub mod show;
 pub mod status;
 pub mod target;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 
 use std::sync::Arc;

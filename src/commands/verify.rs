@@ -25,7 +25,7 @@ const PAGE: u32 = 200;
 /// What to verify besides the chain.
 #[derive(Debug, Clone, Default)]
 pub struct Args {
-    /// The links of this release.
+    /// The links of this release; none: of the one that serves.
     pub version: Option<Version>,
     /// The links of every release.
     pub all: bool,
@@ -116,7 +116,10 @@ pub async fn run(
     let records = match (&args.version, args.all) {
         (_, true) => every(context).await.map_err(unreadable)?,
         (Some(version), false) => vec![one(context, version).await?],
-        (None, false) => Vec::new(),
+        (None, false) => match site {
+            Some(site) => serving(context, site).await.map_err(unreadable)?.into_iter().collect(),
+            None => Vec::new(),
+        },
     };
     let live = match site.filter(|_| args.live && !records.is_empty()) {
         Some(site) => Some(status::run(context, site).await?),
@@ -137,6 +140,25 @@ async fn one(context: &Context, version: &Version) -> Result<ReleaseRecord, Comm
             let message = format!("there is no release {}", version.tag());
             Err(CommandError::new(ErrorKind::NotFound, message).hint("relman releases"))
         }
+    }
+}
+
+/// The release that serves; none before the first success.
+async fn serving(context: &Context, site: &Site) -> Result<Option<ReleaseRecord>, LedgerError> {
+    let stream = context.stream(&site.name);
+    let Some(Record::Environment(environment)) = context.ledger.get(&Key::of_environment(&stream)).await?
+    else {
+        return Ok(None);
+    };
+    let Some(number) = environment.serving else { return Ok(None) };
+    let Some(Record::Deployment(deployment)) =
+        context.ledger.get(&Key::of_deployment(&stream, number)).await?
+    else {
+        return Ok(None);
+    };
+    match context.ledger.get(&Key::of_release(&context.service, &deployment.release.version)).await? {
+        Some(Record::Release(record)) => Ok(Some(*record)),
+        _ => Ok(None),
     }
 }
 

@@ -93,12 +93,12 @@ fn is_plain(text: &str) -> bool {
 
 /// The last EXPOSE, as its first port.
 pub(super) fn port(dockerfile: &str) -> Option<u16> {
-    let ports = dockerfile.lines().filter_map(|line| {
+    let mut ports = dockerfile.lines().filter_map(|line| {
         let (word, rest) = line.trim().split_once(char::is_whitespace)?;
         let digits: String = rest.trim().chars().take_while(char::is_ascii_digit).collect();
         if word.eq_ignore_ascii_case("EXPOSE") { digits.parse().ok().filter(|port| *port > 0) } else { None }
     });
-    ports.last()
+    ports.next_back()
 }
 
 /// The path of the URL that HEALTHCHECK asks.

@@ -82,3 +82,69 @@ fn a_host_that_cannot_be_observed_is_never_shown_as_in_order() {
     let json = serde_json::to_value(HostDrift::Drift(Drift::OtherRelease)).unwrap();
     assert_eq!(json, "other_release");
 }
+
+mod over_a_ledger {
+    use crate::commands::status::*;
+    use crate::commands::testing::{World, commit, run_config};
+
+    #[tokio::test]
+    async fn a_silent_host_does_not_hide_the_others() {
+        let world = World::new(&["web-1", "web-2"], None);
+        let one = world.release("0.1.0", &commit('a')).await;
+        world.deploy(1, &one, &run_config(8000)).await;
+        world.fleet.set_reachable("web-2", false);
+        let report = run(&world.context, &world.site).await.unwrap();
+        assert_eq!(report.serving, Some(one.version.clone()));
+        assert_eq!(report.hosts.len(), 2);
+        assert_eq!(report.hosts[0].drift, None);
+        assert_eq!(report.hosts[0].running_version, Some(one.version));
+        assert_eq!(report.hosts[1].drift, Some(HostDrift::Drift(Drift::Unreachable)));
+        assert!(report.hosts[1].error.is_some() && report.differs);
+        assert_eq!((report.lease, report.in_flight), (None, None));
+    }
+
+    #[tokio::test]
+    async fn a_deployment_in_flight_is_no_drift_and_an_orphan_is_named_so() {
+        let world = World::new(&["web-1"], None);
+        let (one, two) =
+            (world.release("0.1.0", &commit('a')).await, world.release("0.2.0", &commit('b')).await);
+        world.deploy(1, &one, &run_config(8000)).await;
+        let lease = world.begin(2, &two, &run_config(8000)).await;
+        world.serve("web-1", 2, &two);
+        let report = run(&world.context, &world.site).await.unwrap();
+        assert!(!report.differs, "{report:?}");
+        let flight = report.in_flight.unwrap();
+        assert_eq!((flight.id.to_string().as_str(), flight.interrupted), ("production#2", false));
+        assert_eq!(report.lease.unwrap().purpose, "deploy v0.2.0");
+        let given_back = world.context.draft(crate::domain::event::Event::LeaseReleased {});
+        crate::ledger::Ledger::release(world.ledger.as_ref(), &lease, given_back).await.unwrap();
+        let report = run(&world.context, &world.site).await.unwrap();
+        assert!(report.in_flight.unwrap().interrupted);
+    }
+
+    #[tokio::test]
+    async fn invariant_1_a_foreign_release_is_drift_and_json_is_as_agreed() {
+        let world = World::new(&["web-1"], None);
+        let (one, two) =
+            (world.release("0.1.0", &commit('a')).await, world.release("0.2.0", &commit('b')).await);
+        world.deploy(1, &one, &run_config(8000)).await;
+        world.serve("web-1", 9, &two);
+        let report = serde_json::to_value(run(&world.context, &world.site).await.unwrap()).unwrap();
+        for key in ["environment", "serving", "lease", "hold", "in_flight", "hosts"] {
+            assert!(report.get(key).is_some(), "{key}");
+        }
+        let host = &report["hosts"][0];
+        for (key, value) in [
+            ("name", "web-1"),
+            ("wanted", "0.1.0"),
+            ("running_version", "0.2.0"),
+            ("running_digest", two.digest.as_str()),
+            ("slot", "blue"),
+            ("drift", "other_release"),
+        ] {
+            assert_eq!(host[key], value, "{key}");
+        }
+        assert_eq!((&host["weight"], &host["healthy"]), (&serde_json::json!(100), &serde_json::json!(true)));
+        assert!(host.get("since").is_some());
+    }
+}

@@ -77,17 +77,17 @@ pub(super) fn mark_tests(files: &mut [File]) {
 fn walk(root: &Path, directory: &Path, files: &mut Vec<File>) {
     const SKIPPED: [&str; 7] =
         ["target", ".git", ".venv", "__pycache__", ".pytest_cache", ".ruff_cache", "node_modules"];
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // A directory that vanishes meanwhile is no part of the tree.
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
         if path.is_symlink() || SKIPPED.contains(&name.as_str()) {
             continue;
         }
         if path.is_dir() {
             walk(root, &path, files);
-        } else if let Ok(text) = std::fs::read_to_string(&path) {
-            let relative = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
-            files.push(File::new(&relative, &text));
+        } else if let (Ok(text), Ok(relative)) = (std::fs::read_to_string(&path), path.strip_prefix(root)) {
+            files.push(File::new(&relative.to_string_lossy(), &text));
         }
     }
 }
