@@ -42,11 +42,9 @@ impl Repository {
     pub fn since(&self, head: &CommitSha, known: Option<&Base>) -> Result<Since, GitError> {
         let git = self.open()?;
         let head = self.need(&git, head)?;
-        let tags = self.version_tags(&git)?;
-        let higher = tags.values().any(|version| known.is_none_or(|known| *version > known.version));
-        let tagged = if higher { self.highest_reachable(&git, head, &tags)? } else { None };
+        let tags = self.version_tags(&git, known.map(|known| &known.version))?;
+        let tagged = if !tags.is_empty() { self.highest_reachable(&git, head, &tags)? } else { None };
         let base = match (known, tagged) {
-            (Some(known), Some((version, _))) if known.version > version => Some(known.version.clone()),
             (Some(known), None) => Some(known.version.clone()),
             (_, Some((version, oid))) => {
                 return self.range_since(&git, head, Some(oid), Some(version));
@@ -91,7 +89,8 @@ impl Repository {
     ) -> Result<Option<(Version, Oid)>, GitError> {
         let top = tags.values().max();
         let mut found: Option<(Version, Oid)> = None;
-        for oid in self.walk(git, &[head], &[], Sort::TIME)? {
+        // Unsorted is newest first and lazy; any other order makes libgit2 read the whole history beforehand.
+        for oid in self.walk(git, &[head], &[], Sort::NONE)? {
             let oid = oid.map_err(|e| self.error("the history cannot be read", e))?;
             let Some(version) = tags.get(&oid) else { continue };
             if found.as_ref().is_none_or(|(best, _)| version > best) {
@@ -104,8 +103,8 @@ impl Repository {
         Ok(found)
     }
 
-    /// Release tags by commit, the highest of each commit. Pre-releases are no base to count from.
-    fn version_tags(&self, git: &Git) -> Result<HashMap<Oid, Version>, GitError> {
+    /// Release tags above a version by commit, the highest of each commit. Pre-releases are no base to count from.
+    fn version_tags(&self, git: &Git, above: Option<&Version>) -> Result<HashMap<Oid, Version>, GitError> {
         let mut tags: HashMap<Oid, Version> = HashMap::new();
         let references =
             git.references_glob("refs/tags/v*").map_err(|e| self.error("the tags cannot be read", e))?;
@@ -115,7 +114,7 @@ impl Repository {
                 .ok()
                 .and_then(|name| name.strip_prefix("refs/tags/v"))
                 .and_then(|text| text.parse::<Version>().ok())
-                .filter(|version| !version.is_prerelease())
+                .filter(|version| !version.is_prerelease() && above.is_none_or(|above| version > above))
             else {
                 continue;
             };
