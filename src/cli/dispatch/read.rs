@@ -66,7 +66,11 @@ pub(super) async fn diff(run: &Run, args: args::Diff) -> Result<u8, CommandError
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
     let site = wire.site(&context, wire.environment(None)?).await?;
-    let sides = commands::diff::Args::of(args.from, args.to);
+    // One target is compared with what serves.
+    let sides = match (args.from, args.to) {
+        (Some(one), None) => commands::diff::Args { from: None, to: Some(one) },
+        (from, to) => commands::diff::Args { from, to },
+    };
     let report = commands::diff::run(&context, &site, &wire.supply()?, sides).await?;
     run.print(&report, output::diff::show)?;
     Ok(differences(args.exit_code && report.differs))
