@@ -66,7 +66,10 @@ pub(super) async fn diff(run: &Run, args: args::Diff) -> Result<u8, CommandError
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
     let site = wire.site(&context, wire.environment(None)?).await?;
-    let sides = commands::diff::Args::of(args.from, args.to);
+    let sides = match (args.first, args.second) {
+        (to, None) => commands::diff::Args { from: None, to },
+        (from, to) => commands::diff::Args { from, to },
+    };
     let report = commands::diff::run(&context, &site, &wire.supply()?, sides).await?;
     run.print(&report, output::diff::show)?;
     Ok(differences(args.exit_code && report.differs))
