@@ -1,4 +1,5 @@
-//! The built binary as scripts see it: exit codes, what goes to stdout and to stderr, and what it costs to start.
+//! The built binary as scripts see it: exit codes, what goes to stdout and to stderr, and that reading makes nothing.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for no tests")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
