@@ -2,6 +2,8 @@
 
 pub mod args;
 pub mod dispatch;
+#[cfg(test)]
+mod docs;
 pub mod error;
 pub mod exit;
 pub mod github;

@@ -61,17 +61,16 @@ fn state(around: &Surroundings) -> Result<PathBuf, CommandError> {
 }
 
 fn ephemeral(ledger: &Path, around: &Surroundings) -> Option<String> {
-    // What does not exist yet has no canonical form; its nearest ancestor has.
-    let real = |path: &Path| {
-        let existing = path.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
-        existing.unwrap_or_else(|| path.to_owned())
-    };
     if around.is_disposable() {
         return Some("this CI machine goes away with the job".to_owned());
     }
     let workspace = around.workspace()?;
-    real(ledger)
-        .starts_with(real(&workspace))
+    let root = workspace.canonicalize().unwrap_or_else(|_| workspace.clone());
+    // A ledger that is not there yet has no canonical path; its nearest ancestor has.
+    let nearest = ledger.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    nearest
+        .unwrap_or_else(|| ledger.to_owned())
+        .starts_with(root)
         .then(|| format!("{} is the workspace of a CI job", workspace.display()))
 }
 

@@ -237,3 +237,6 @@ impl Facts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

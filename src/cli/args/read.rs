@@ -97,12 +97,12 @@ pub struct Status {
 /// `relman diff`.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// From here; without it, from what serves
+    /// From here to B; alone, from what serves to here; without it, from what serves to HEAD
     #[arg(value_name = "A")]
-    pub from: Option<Target>,
-    /// To here; without it, to HEAD
+    pub first: Option<Target>,
+    /// To here
     #[arg(value_name = "B")]
-    pub to: Option<Target>,
+    pub second: Option<Target>,
     /// Exit with 8 when there is a difference
     #[arg(long)]
     pub exit_code: bool,

@@ -66,9 +66,8 @@ pub(super) async fn diff(run: &Run, args: args::Diff) -> Result<u8, CommandError
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
     let site = wire.site(&context, wire.environment(None)?).await?;
-    // One target is compared with what serves.
-    let sides = match (args.from, args.to) {
-        (Some(one), None) => commands::diff::Args { from: None, to: Some(one) },
+    let sides = match (args.first, args.second) {
+        (to, None) => commands::diff::Args { from: None, to },
         (from, to) => commands::diff::Args { from, to },
     };
     let report = commands::diff::run(&context, &site, &wire.supply()?, sides).await?;

@@ -30,7 +30,7 @@ pub fn show(report: &Report, style: &Style) -> String {
 fn holder(lease: &HeldBy, style: &Style) -> String {
     let url = lease.run_url.as_ref().map(|url| format!(", {}", printable(url))).unwrap_or_default();
     format!(
-        "{} on {} (process {}) since {}, doing: {}{url} [fence {}]",
+        "{} on {} (process {}), who took it {}, doing: {}{url} [fence {}]",
         printable(&lease.actor),
         printable(&lease.machine),
         lease.pid,

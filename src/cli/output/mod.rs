@@ -98,34 +98,4 @@ pub fn print(text: &str) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_millis(seconds * 1_000).unwrap()
-    }
-
-    #[test]
-    fn times_are_short_and_say_their_direction() {
-        let style = Style { color: false, width: 80, now: at(1_000_000) };
-        for (seconds, text) in [
-            (1_000_000, "just now"),
-            (999_958, "42s ago"),
-            (999_800, "3m 20s ago"),
-            (992_500, "2h 5m ago"),
-            (1_000_000 - 4 * 86_400, "4d ago"),
-            (1_000_060, "in 1m"),
-        ] {
-            assert_eq!(style.ago(at(seconds)), text);
-        }
-    }
-
-    #[test]
-    fn foreign_text_cannot_drive_the_terminal() {
-        let style = Style { color: true, width: 80, now: at(0) };
-        assert_eq!(style.paint(Tone::Plain, "a\x1b[2Jb\rc"), "a[2Jbc");
-        assert_eq!(style.paint(Tone::Bad, "x"), "\x1b[31mx\x1b[0m");
-        let table = style.table(&["A"], vec![vec!["x\x1b]0;title\x07"]]);
-        assert!(!table.contains("\x1b]"), "{table:?}");
-    }
-}
+mod tests;

@@ -61,6 +61,8 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "cli",
             "ledger",
             "ledger::sqlite",
+            // A ledger that is not there yet reads as an empty one.
+            "ledger::memory",
             "ledger::retry",
             "artifact",
             "artifact::file",

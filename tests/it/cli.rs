@@ -1,0 +1,227 @@
+//! The built binary as scripts see it: exit codes, what goes to stdout and to stderr, and that reading makes nothing.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for no tests")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const CONFIG: &str = r#"
+[service]
+name = "web"
+[image]
+repository = "registry.example/web"
+[ledger]
+id = "0123456789abcdef0123456789abcdef"
+[run]
+port = 8000
+[environments.production]
+hosts = [{ name = "web-1", address = "192.0.2.1" }]
+"#;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("relman.toml"), config).unwrap();
+        Self(directory)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relman"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .env("HOME", self.path())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn exit_codes_are_those_of_the_table() {
+    let place = Place::new(CONFIG);
+    for (arguments, expected) in [
+        (vec!["--help"], 0),
+        (vec!["--version"], 0),
+        (vec!["completions", "bash"], 0),
+        (vec!["history"], 0),
+        (vec!["releases"], 0),
+        (vec!["lock"], 0),
+        (vec!["verify"], 0),
+        (vec!["unhold", "--reason", "x"], 1),
+        (vec![], 2),
+        (vec!["bogus"], 2),
+        (vec!["deploy", "latest"], 2),
+        (vec!["history", "--env", "a/b"], 2),
+        (vec!["status", "--env", "staging"], 2),
+        (vec!["show", "staging#1", "--env", "production"], 2),
+        (vec!["show", "#1"], 7),
+        (vec!["mark", "faulty", "v1.0.0", "--reason", "x"], 7),
+    ] {
+        let output = place.run(&arguments);
+        assert_eq!(code(&output), Some(expected), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn stdout_holds_the_result_alone() {
+    let place = Place::new(CONFIG);
+    let output = place.run(&["history", "-o", "json"]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["schema"], 1);
+    assert_eq!(value["deployments"], serde_json::json!([]));
+    assert!(text(&output.stderr).contains("no ledger yet"), "{}", text(&output.stderr));
+    assert!(place.run(&["history", "-q"]).stderr.is_empty());
+}
+
+#[test]
+fn reading_makes_nothing() {
+    let place = Place::new(CONFIG);
+    for arguments in [vec!["history"], vec!["releases"], vec!["verify"], vec!["lock"]] {
+        place.run(&arguments);
+    }
+    let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["relman.toml"]);
+}
+
+#[test]
+fn errors_in_json_are_one_object_on_stderr() {
+    let place = Place::new(CONFIG);
+    for (arguments, kind, expected) in [
+        (vec!["show", "#1", "-o", "json"], "not_found", 7),
+        (vec!["-ojson", "bogus"], "usage", 2),
+        (vec!["status", "--env", "x", "--output=json"], "usage", 2),
+    ] {
+        let output = place.run(&arguments);
+        assert!(output.stdout.is_empty());
+        let last = text(&output.stderr).lines().last().unwrap().to_owned();
+        let value: serde_json::Value = serde_json::from_str(&last).unwrap();
+        assert_eq!(value["error"]["kind"], kind, "{arguments:?}");
+        assert_eq!(value["error"]["code"], expected);
+        assert_eq!(code(&output), Some(expected));
+    }
+}
+
+#[test]
+fn a_wrong_configuration_names_line_key_and_fix() {
+    let place = Place::new(&CONFIG.replace("port = 8000", "prot = 8000"));
+    let output = place.run(&["history"]);
+    assert_eq!(code(&output), Some(2));
+    assert_eq!(
+        text(&output.stderr),
+        "Error: relman.toml:9: run.prot: is not a key; did you mean run.port?\n\
+         Hint: docs/config.md explains every key\n"
+    );
+    let empty = tempfile::tempdir().unwrap();
+    let output = place.command(&["history"]).current_dir(empty.path()).output().unwrap();
+    assert_eq!(code(&output), Some(2));
+    assert!(text(&output.stderr).contains("Hint: relman init makes one"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_ledger_that_would_be_lost_is_refused() {
+    let place =
+        Place::new(&CONFIG.replace("id = \"0123456789abcdef0123456789abcdef\"", "url = \"sqlite:l.db\""));
+    let output = place.command(&["history"]).env("GITHUB_WORKSPACE", place.path()).output().unwrap();
+    assert_eq!(code(&output), Some(2));
+    assert!(text(&output.stderr).contains("would be lost"), "{}", text(&output.stderr));
+    assert!(!place.path().join("l.db").exists());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new(CONFIG);
+    let mut child = place
+        .command(&["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), text(&output.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn a_hold_is_set_seen_and_lifted() {
+    let place = Place::new(CONFIG);
+    let output = place.run(&["hold", "--reason", "fair", "--progress", "json"]);
+    assert_eq!(code(&output), Some(0), "{}", text(&output.stderr));
+    let entry: serde_json::Value =
+        serde_json::from_str(text(&output.stderr).lines().last().unwrap()).unwrap();
+    assert_eq!(entry["kind"], "hold.set");
+    assert_eq!(entry["data"]["reason"], "fair");
+    let mut unhold = place.command(&["unhold", "--reason", "over", "-o", "json"]);
+    let output = unhold.env("RELMAN_ACTOR", "eve").output().unwrap();
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&value["hold"], &value["before"]["reason"]), (&serde_json::Value::Null, &"fair".into()));
+}
+
+/// Two at once: one holds the lock, the other is told who does, since when, and on what machine.
+#[test]
+fn the_lock_is_held_by_one_and_given_back_on_a_signal() {
+    let place = Place::new(CONFIG);
+    let mut holder = place
+        .command(&["lock", "--reason", "maintenance", "--ttl", "10m"])
+        .env("RELMAN_ACTOR", "ada")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !text(&place.run(&["lock"]).stdout).contains("held by ada") {
+        assert!(std::time::Instant::now() < deadline, "the lock was never taken");
+        assert!(holder.try_wait().unwrap().is_none(), "it ended early");
+    }
+    let second = place.run(&["lock", "--reason", "me too", "--ttl", "1s"]);
+    assert_eq!(code(&second), Some(5));
+    for part in ["held by ada on ", "lock: maintenance", "Since: 2", "--lock-wait"] {
+        assert!(text(&second.stderr).contains(part), "{}", text(&second.stderr));
+    }
+    let pid = rustix::process::Pid::from_child(&holder);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = holder.wait_with_output().unwrap();
+    assert_eq!(code(&output), Some(0), "{}", text(&output.stderr));
+    assert!(text(&place.run(&["lock"]).stdout).contains("is free"));
+}
+
+#[test]
+fn a_lock_is_taken_away_by_name() {
+    let place = Place::new(CONFIG);
+    let mut holder = place
+        .command(&["lock", "--reason", "forgotten", "--ttl", "10m"])
+        .env("RELMAN_ACTOR", "ada")
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !text(&place.run(&["lock"]).stdout).contains("held by ada") {
+        assert!(std::time::Instant::now() < deadline, "the lock was never taken");
+    }
+    let output = place.run(&["unlock", "--reason", "ada is away"]);
+    assert_eq!(code(&output), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("Taken from ada on "), "{}", text(&output.stdout));
+    // The one that was fenced out learns it when it renews, or when it is told to stop.
+    let pid = rustix::process::Pid::from_child(&holder);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(holder.wait().unwrap().code(), Some(5));
+}
