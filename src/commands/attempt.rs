@@ -367,3 +367,6 @@ pub(crate) fn hosts(site: &Site, named: &[HostName]) -> Result<Vec<HostName>, Co
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,9 @@ impl Shelf {
 impl Registry for Shelf {
     async fn resolve(&self, _: &str, reference: &str) -> Result<Option<Digest>, RegistryError> {
         self.up()?;
+        if let Ok(digest) = reference.parse::<Digest>() {
+            return Ok(self.content.lock().unwrap().contains_key(&digest).then_some(digest));
+        }
         Ok(self.tags.lock().unwrap().get(reference).cloned())
     }
 

@@ -30,7 +30,20 @@ pub(super) fn body(
 ) -> ContainerCreateBody {
     let run = &record.run;
     let port = format!("{}/tcp", run.port);
-    let mut env: Vec<String> = run.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    // The version is not baked into the image: the service hears here which release it is.
+    let told = [
+        ("RELMAN_SERVICE", state.service.to_string()),
+        ("RELMAN_ENVIRONMENT", state.environment.to_string()),
+        ("RELMAN_VERSION", record.release.version.to_string()),
+        ("RELMAN_COMMIT", record.release.commit.to_string()),
+        ("RELMAN_DEPLOYMENT", format!("{}#{}", state.environment, record.deployment)),
+    ];
+    let mut env: Vec<String> = told
+        .into_iter()
+        .filter(|(name, _)| !run.env.contains_key(*name))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    env.extend(run.env.iter().map(|(name, value)| format!("{name}={value}")));
     env.extend(run.secrets.keys().map(|name| format!("{name}_FILE={SECRETS_DIRECTORY}/{name}")));
     let mut binds: Vec<EngineMount> = mounts
         .iter()
@@ -152,7 +165,9 @@ mod tests {
             host.port_bindings.unwrap()["8000/tcp"].as_ref().unwrap()[0].host_ip.as_deref(),
             Some("127.0.0.1")
         );
-        assert_eq!(body.env.unwrap(), ["MODE=x", "KEY_FILE=/run/secrets/KEY"]);
+        let env = body.env.unwrap();
+        assert!(env.contains(&format!("RELMAN_VERSION={}", record.release.version)), "{env:?}");
+        assert_eq!(env[5..], ["MODE=x", "KEY_FILE=/run/secrets/KEY"]);
         let mount = &host.mounts.unwrap()[0];
         assert_eq!((mount.target.as_deref(), mount.read_only), (Some("/run/secrets"), Some(true)));
         assert_eq!(labelled(&body.labels.unwrap()).unwrap(), (record.release.clone(), 7));
