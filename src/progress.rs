@@ -9,6 +9,8 @@ pub trait Progress: Send + Sync {
     fn entry(&self, entry: &Entry);
     /// Something worth a line that is no entry: what is waited for, what was skipped and why.
     fn note(&self, text: &str);
+    /// A line of somebody else's output, such as an image build: of interest to whoever asks for it.
+    fn output(&self, line: &str);
 }
 
 /// Says nothing.
@@ -18,4 +20,5 @@ pub struct Silent;
 impl Progress for Silent {
     fn entry(&self, _: &Entry) {}
     fn note(&self, _: &str) {}
+    fn output(&self, _: &str) {}
 }

@@ -61,7 +61,7 @@ pub struct Global {
     pub verbose: bool,
     /// Configuration file; without it, relman.toml here or in the nearest directory above
     #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub config_file: Option<PathBuf>,
     /// How progress is shown on stderr: live (a line per host), lines, or json (NDJSON)
     #[arg(
         long,
@@ -218,6 +218,37 @@ mod tests {
             ["deploy latest", "deploy v1 --env A", "history --env a/b", "deploy --hosts ../x", "show x"]
         {
             assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// A global option and one of a verb must not share a name: clap finds that out only when it is used.
+    #[test]
+    fn every_verb_parses_with_every_global_option() {
+        let global =
+            "--env production -o json --yes --no-color --verbose --config-file x.toml --progress lines";
+        for verb in [
+            "release",
+            "releases",
+            "deploy",
+            "rollback --config now --secrets then --to v1.0.0",
+            "resume",
+            "abort",
+            "hold --reason x",
+            "unhold --reason x",
+            "mark faulty #3 --reason x",
+            "history",
+            "show #3",
+            "status",
+            "diff",
+            "verify",
+            "doctor",
+            "lock",
+            "unlock --reason x",
+            "completions bash",
+            "init",
+        ] {
+            let parsed = std::panic::catch_unwind(|| parse(&format!("{verb} {global}")).map(|_| ()));
+            assert!(matches!(parsed, Ok(Ok(()))), "{verb}: {parsed:?}");
         }
     }
 

@@ -21,8 +21,8 @@ pub fn progress(global: &Global, around: &Surroundings, color: bool) -> Arc<dyn 
     match global.progress {
         _ if global.quiet => Arc::new(Silent),
         ProgressMode::Json => Arc::new(Ndjson),
-        ProgressMode::Live => Arc::new(live::Live::new(color)),
-        ProgressMode::Auto if terminal && !ci => Arc::new(live::Live::new(color)),
+        ProgressMode::Live => Arc::new(live::Live::new(color, global.verbose)),
+        ProgressMode::Auto if terminal && !ci => Arc::new(live::Live::new(color, global.verbose)),
         ProgressMode::Auto | ProgressMode::Lines => Arc::new(Lines { color, verbose: global.verbose }),
     }
 }
@@ -56,6 +56,12 @@ impl Progress for Lines {
     fn note(&self, text: &str) {
         line(&paint(self.color, Tone::Dim, text));
     }
+
+    fn output(&self, text: &str) {
+        if self.verbose {
+            line(&paint(self.color, Tone::Dim, text));
+        }
+    }
 }
 
 struct Ndjson;
@@ -69,6 +75,10 @@ impl Progress for Ndjson {
 
     fn note(&self, text: &str) {
         line(&serde_json::json!({ "note": text }).to_string());
+    }
+
+    fn output(&self, text: &str) {
+        line(&serde_json::json!({ "output": text }).to_string());
     }
 }
 

@@ -69,7 +69,7 @@ impl Wire {
         progress: Arc<dyn Progress>,
         interrupt: Interrupt,
     ) -> Result<Self, CommandError> {
-        let loaded = load(global.config.as_deref(), &around.directory, &around.variables)?;
+        let loaded = load(global.config_file.as_deref(), &around.directory, &around.variables)?;
         let env = global.env.clone();
         if global.verbose {
             progress.note(&format!("configuration {}", loaded.file.display()));

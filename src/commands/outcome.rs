@@ -198,6 +198,9 @@ fn failed(plan: &Plan, driven: &Driven) -> CommandError {
     if back { error } else { error.hint("relman status: what each host runs now").hint("relman rollback") }
 }
 
+/// Lines of a container's log that are shown with an error.
+const LOG_LINES: usize = 8;
+
 /// Why a container was not healthy, on one screen.
 pub(crate) fn evidence_lines(host: &HostName, evidence: &Evidence) -> Vec<String> {
     let mut state = format!("{host}: the container was {}", evidence.state);
@@ -210,7 +213,9 @@ pub(crate) fn evidence_lines(host: &HostName, evidence: &Evidence) -> Vec<String
     state.push_str(&format!(", {} restart(s)", evidence.restarts));
     let mut lines = vec![state];
     lines.extend(evidence.probes.iter().map(|probe| format!("  probe: {probe}")));
-    lines.extend(evidence.log.iter().map(|line| format!("  log: {line}")));
+    // The end of the log says why; all of it is an artifact.
+    let skipped = evidence.log.len().saturating_sub(LOG_LINES);
+    lines.extend(evidence.log.iter().skip(skipped).map(|line| format!("  log: {line}")));
     lines
 }
 

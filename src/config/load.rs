@@ -79,7 +79,7 @@ pub enum ConfigError {
     Invalid(Vec<Problem>),
 }
 
-/// Finds, reads and checks the file. `given` is what `--config` says; else it is looked for from `from` upwards.
+/// Finds, reads and checks the file. `given` is what `--config-file` says; else it is looked for from `from` upwards.
 ///
 /// # Errors
 /// When there is none, or something in it is wrong.

@@ -20,14 +20,16 @@ pub(super) struct Live {
     lines: MultiProgress,
     hosts: Mutex<BTreeMap<String, ProgressBar>>,
     color: bool,
+    verbose: bool,
 }
 
 impl Live {
-    pub(super) fn new(color: bool) -> Self {
+    pub(super) fn new(color: bool, verbose: bool) -> Self {
         Self {
             lines: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(RATE)),
             hosts: Mutex::default(),
             color,
+            verbose,
         }
     }
 
@@ -63,7 +65,7 @@ impl Live {
 
 impl Progress for Live {
     fn entry(&self, entry: &Entry) {
-        if matches!(entry.event, Event::DeploymentFinished { .. }) {
+        if matches!(entry.event, Event::DeploymentFinished { .. } | Event::ReleaseBound(_)) {
             self.clear();
         }
         let Some(said) = words::of(&entry.event, false) else { return };
@@ -85,6 +87,14 @@ impl Progress for Live {
 
     fn note(&self, text: &str) {
         self.say(&paint(self.color, Tone::Dim, text));
+    }
+
+    fn output(&self, text: &str) {
+        if self.verbose {
+            self.say(&paint(self.color, Tone::Dim, text));
+        } else {
+            self.of_host("build").set_message(paint(self.color, Tone::Dim, text));
+        }
     }
 }
 

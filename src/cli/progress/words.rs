@@ -93,7 +93,7 @@ pub fn of(event: &Event, verbose: bool) -> Option<Said> {
 fn name(step: &StepRef) -> String {
     match step.direction {
         Direction::Forward => step.name.clone(),
-        Direction::Undo => format!("undo of {}", step.name),
+        Direction::Undo => format!("back: {}", step.name),
     }
 }
 

@@ -272,6 +272,7 @@ async fn crashed_deploy(at: u32, moment: Moment, sick: bool, next: Next) -> Opti
         .any(|sealed| matches!(sealed.entry.event, Event::RollingBack { .. }));
     let left = world.context.deployment(&stream, Some(2)).await.unwrap();
     let committed = left.as_ref().is_some_and(|left| left.committed);
+    let ended = left.as_ref().is_some_and(|left| left.outcome.is_some());
     // It came to its own end, good or bad: there are no more places to crash at.
     if first.as_ref().map_or_else(|error| error.kind == ErrorKind::Returned, |_| true) {
         return None;
@@ -285,7 +286,7 @@ async fn crashed_deploy(at: u32, moment: Moment, sick: bool, next: Next) -> Opti
         Next::DeployAgain => deploy(&world, "1.1.0").await,
         Next::DeployAnother => deploy(&world, "1.2.0").await,
         Next::RollBack => roll_back(&world, None).await,
-        Next::Abort if committed => {
+        Next::Abort if committed && !ended => {
             let refused = abort::run(&world.context, &world.site, abort::Args::default()).await;
             assert_eq!(
                 refused.unwrap_err().kind,

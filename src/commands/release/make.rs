@@ -19,7 +19,8 @@ impl Job<'_> {
         let request = self.request(tag, from, revision).await?;
         let repository = &self.supply.image.repository;
         let progress = &self.context.progress;
-        let output = |line: &str| progress.note(line);
+        progress.note(&format!("building and pushing {repository}:{tag} …"));
+        let output = |line: &str| progress.output(line);
         let work = async {
             self.supply.builder.build(request, &output).await?;
             self.supply.builder.push(repository, tag, &output).await
