@@ -60,12 +60,14 @@ pub fn of(event: &Event, verbose: bool) -> Option<Said> {
         Event::StepFailed { step, error, .. } => {
             on(step, Tone::Bad, format!("{} failed ({}): {}", name(step), error.code, error.message))
         }
+        // The step that failed has just said why.
+        Event::RollingBack { requested: None, .. } => said(Tone::Warn, "going back".to_owned()),
         Event::RollingBack { cause, .. } => said(Tone::Warn, format!("going back: {cause}")),
         Event::Committed { .. } => said(Tone::Dim, "past the point of return".to_owned()),
         Event::DeploymentFinished { deployment, outcome, message, .. } => {
             let tone = if *outcome == Outcome::Succeeded { Tone::Good } else { Tone::Bad };
-            let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-            said(tone, format!("#{deployment} {outcome}{why}"))
+            let why = message.as_ref().filter(|_| verbose).map(|message| format!(": {message}"));
+            said(tone, format!("#{deployment} {outcome}{}", why.unwrap_or_default()))
         }
         Event::VerdictMarked { version, verdict, .. } => {
             said(Tone::Plain, format!("{} is marked {verdict}", version.tag()))
