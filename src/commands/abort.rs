@@ -6,7 +6,7 @@ use super::attempt::{Ask, Attempt};
 use super::error::ErrorKind;
 use super::outcome::{Report, ReportResult, conclude};
 use super::{CommandError, Context, Site};
-use crate::domain::deployment::{Kind, Outcome};
+use crate::domain::deployment::{Deployment, Outcome};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -30,34 +30,31 @@ pub async fn run(context: &Context, site: &Site, args: Args) -> Result<Report, C
             .hint("relman rollback: take back what serves"));
     };
     if active.committed {
-        let id = format!("{}#{}", site.name, active.number);
-        return Err(CommandError::new(
-            ErrorKind::Refused,
-            format!("{id} is past its pivot: it only goes forward"),
-        )
-        .hint(format!("relman resume '#{}': finish it", active.number))
-        .hint("relman rollback: take it back"));
+        return Err(past_its_pivot(site, &active));
     }
     let purpose = format!("abort {}#{}", site.name, active.number);
     let ask = Ask { purpose, wait: Duration::ZERO, preempt: true, timeout: None };
     let attempt = Attempt::begin(context, site, ask).await?;
-    let result = abort(&attempt, args).await;
+    let result = abort(&attempt, args, active.number).await;
     attempt.end().await;
     result
 }
 
-async fn abort(attempt: &Attempt<'_>, args: Args) -> Result<Report, CommandError> {
+async fn abort(attempt: &Attempt<'_>, args: Args, number: u64) -> Result<Report, CommandError> {
     let (context, site) = (attempt.context, attempt.site);
     // It may have ended, or passed its pivot, while the lease was taken.
     let environment = context.environment(&attempt.stream).await?;
-    let Some(active) = context.deployment(&attempt.stream, environment.active).await? else {
+    let active = context.deployment(&attempt.stream, environment.active).await?;
+    let Some(active) = active.filter(|active| active.number == number) else {
         let mut report = Report::new(site, ReportResult::NothingToDo);
         report.notes.push("it ended by itself".to_owned());
         return Ok(report);
     };
+    if active.committed {
+        return Err(past_its_pivot(site, &active));
+    }
     let cause = args.reason.unwrap_or_else(|| "aborted".to_owned());
-    let outcome = if active.kind == Kind::Rollback { Outcome::Cancelled } else { Outcome::RolledBack };
-    match attempt.take_over(&active, Some((&cause, outcome))).await? {
+    match attempt.take_over(&active, Some((&cause, Outcome::Cancelled))).await? {
         Some(done) => conclude(context, site, done).await,
         None => {
             let mut report = Report::new(site, ReportResult::Aborted);
@@ -66,4 +63,11 @@ async fn abort(attempt: &Attempt<'_>, args: Args) -> Result<Report, CommandError
             Ok(report)
         }
     }
+}
+
+fn past_its_pivot(site: &Site, active: &Deployment) -> CommandError {
+    let id = format!("{}#{}", site.name, active.number);
+    CommandError::new(ErrorKind::Refused, format!("{id} is past its pivot: it only goes forward"))
+        .hint(format!("relman resume '#{}': finish it", active.number))
+        .hint("relman rollback: take it back")
 }

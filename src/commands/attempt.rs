@@ -141,8 +141,7 @@ impl<'a> Attempt<'a> {
             run,
             deadline: self.deadline,
         };
-        let touched = state.touched_hosts(plan);
-        driver.drive(state).await.map_err(|error| outcome::of_drive_error(error, plan, touched))
+        driver.drive(state).await.map_err(|broken| outcome::of_broken(broken, plan))
     }
 
     /// Goes on with a deployment that somebody left, in the direction that it had. With `back`, it turns back first
@@ -317,7 +316,15 @@ async fn settled(
     seen: &Observation,
 ) -> Result<bool, CommandError> {
     let Some(slot) = seen.serving() else { return Ok(false) };
-    if seen.trial.is_some() || !slot.healthy || slot.running_digest.as_ref() != Some(&aim.release.digest) {
+    // Whether the values of secrets are those of now is not known: a redeploy takes them in.
+    if aim.kind == Kind::Redeploy && !aim.run.secrets.is_empty() {
+        return Ok(false);
+    }
+    if slot.weight != 100
+        || seen.trial.is_some()
+        || !slot.healthy
+        || slot.running_digest.as_ref() != Some(&aim.release.digest)
+    {
         return Ok(false);
     }
     let placed_by = context.deployment(stream, Some(slot.deployment)).await?;

@@ -10,7 +10,7 @@ use crate::domain::id::{CommitSha, DeploymentId, Digest, HostName};
 use crate::domain::plan::Plan;
 use crate::domain::version::Version;
 use crate::host::wire::Evidence;
-use crate::saga::run::{DriveError, Driven, End};
+use crate::saga::run::{Broken, DriveError, Driven, End};
 use crate::saga::state::failure_line;
 
 /// What `deploy`, `rollback`, `resume` and `abort` report.
@@ -173,7 +173,15 @@ fn failed(plan: &Plan, driven: &Driven) -> CommandError {
         Some(point) => format!("{} serves as before", point.release.version.tag()),
         None => "nothing was serving before".to_owned(),
     };
-    let back = driven.not_returned.is_empty();
+    // A host can be as it was before and still not be as the ledger says.
+    let mut not_returned = driven.not_returned.clone();
+    if let Some(point) = &plan.return_point {
+        for (host, digest) in plan.before.iter().filter(|(_, digest)| **digest != point.release.digest) {
+            let why = format!("it serves {digest} as before, and not {}", point.release.version.tag());
+            not_returned.entry(host.clone()).or_insert(why);
+        }
+    }
+    let back = not_returned.is_empty();
     let first_exposed = plan.return_point.is_none() && driven.state.exposed;
     let kind = match (back, driven.state.touched_hosts(plan)) {
         (true, false) => ErrorKind::Failed,
@@ -182,7 +190,7 @@ fn failed(plan: &Plan, driven: &Driven) -> CommandError {
     };
     let ends = if back { serves } else { "not every host is as it was before".to_owned() };
     let mut error = CommandError::new(kind, format!("{tag} was not deployed; {ends}: {cause}"));
-    for (host, why) in &driven.not_returned {
+    for (host, why) in &not_returned {
         error = error.detail(format!("{host}: {why}"));
     }
     for (host, evidence) in &driven.evidence {
@@ -262,13 +270,14 @@ pub(crate) fn timed_out(id: &DeploymentId) -> CommandError {
 }
 
 /// The ledger or the lease went away while something was done.
-pub(crate) fn of_drive_error(error: DriveError, plan: &Plan, touched: bool) -> CommandError {
+pub(crate) fn of_broken(broken: Broken, plan: &Plan) -> CommandError {
+    let Broken { error, touched_hosts } = broken;
     let id = &plan.deployment;
     let resume = format!("relman resume '#{}': go on from what the ledger has", id.number);
     match error {
         DriveError::Ledger(source) => {
             let mut error = CommandError::from(source);
-            if error.kind == ErrorKind::Failed && touched {
+            if error.kind == ErrorKind::Failed && touched_hosts {
                 error.kind = ErrorKind::Unsafe;
             }
             error.hint(resume)

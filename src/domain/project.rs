@@ -366,6 +366,8 @@ fn advance(
             deployment.phase = Phase::Finishing;
             // Nobody goes back from here by itself: whatever comes next has to reckon with this release.
             environment.serving = Some(deployment.number);
+            // The same for what a rollback takes back: a host that lags must not let the next push bring it back.
+            take_back(entry, deployment, environment, after);
         }
         Event::DeploymentFinished { outcome, message, verdict, .. } => {
             let fits = match outcome {
@@ -407,6 +409,15 @@ fn finish(
     if deployment.kind == Kind::Deploy && after_rollback {
         environment.hold = None;
     }
+}
+
+/// What a rollback takes back is kept away.
+fn take_back(
+    entry: &Entry,
+    deployment: &Deployment,
+    environment: &mut EnvironmentRecord,
+    after: &mut Records,
+) {
     let Some(withdrawn) = &deployment.withdrawn else { return };
     let reason = deployment
         .reason

@@ -121,15 +121,23 @@ async fn beat(
         }
         // The time counts from before the question: the answer may have been long under way.
         let asked = clock.elapsed();
-        match ledger.renew(&lease, clock.token()).await {
-            Ok(()) => good = asked,
-            Err(error) => {
-                let gone = matches!(error, LedgerError::Fenced { .. } | LedgerError::Held { .. });
-                if gone || clock.elapsed() - good > lease.ttl * 2 / 3 {
-                    lost.send_replace(true);
-                    return;
-                }
+        let patience = (lease.ttl * 2 / 3).saturating_sub(asked.saturating_sub(good));
+        let answer = tokio::select! {
+            answer = ledger.renew(&lease, clock.token()) => Some(answer),
+            // A ledger that hangs is as good as none.
+            () = clock.sleep(patience) => None,
+        };
+        let gone = match answer {
+            Some(Ok(())) => {
+                good = asked;
+                false
             }
+            Some(Err(LedgerError::Fenced { .. } | LedgerError::Held { .. })) | None => true,
+            Some(Err(_)) => clock.elapsed().saturating_sub(good) > lease.ttl * 2 / 3,
+        };
+        if gone {
+            lost.send_replace(true);
+            return;
         }
     }
 }

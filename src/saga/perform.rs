@@ -89,6 +89,13 @@ fn serves(seen: &Observation, wanted: &Digest, healthy: bool) -> Result<(), Host
         let message = format!("slot {} runs {found}, and {wanted} is wanted", slot.slot);
         return Err(HostError::new(HostErrorCode::Gone, message));
     }
+    if slot.weight != 100 {
+        let message = format!(
+            "the proxy sends {} % of requests to slot {}, which should take all",
+            slot.weight, slot.slot
+        );
+        return Err(HostError::new(HostErrorCode::Proxy, message));
+    }
     if healthy && (!slot.healthy || slot.restarts > 0) {
         let message = format!(
             "slot {} is not healthy under traffic ({}, {} restart(s))",

@@ -86,6 +86,15 @@ pub struct Driven {
     pub warnings: Vec<String>,
 }
 
+/// Why the driver cannot go on, and how far it was.
+#[derive(Debug)]
+pub struct Broken {
+    /// Why.
+    pub error: DriveError,
+    /// Whether a step was begun on a host.
+    pub touched_hosts: bool,
+}
+
 /// What keeps the driver from going on. Nothing more may be touched.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
@@ -124,7 +133,7 @@ impl Driver<'_> {
     ///
     /// # Errors
     /// When the ledger or the lease is gone. The deployment has no outcome then and can be resumed.
-    pub async fn drive(&self, state: State) -> Result<Driven, DriveError> {
+    pub async fn drive(&self, state: State) -> Result<Driven, Broken> {
         let environment = &self.plan.deployment.environment;
         let mut run = Run {
             driver: *self,
@@ -150,7 +159,9 @@ impl Driver<'_> {
                     run.driven.end = end;
                     return Ok(run.driven);
                 }
-                Err(Stop::Error(error)) => return Err(error),
+                Err(Stop::Error(error)) => {
+                    return Err(Broken { error, touched_hosts: run.driven.state.touched_hosts(self.plan) });
+                }
             }
         }
     }

@@ -225,14 +225,16 @@ pub fn failure_line(step: &Step, error: &StepError) -> String {
 }
 
 fn back(plan: &Plan, state: &State, requested: Option<Outcome>) -> Next {
+    // A host that does not go back keeps no other host from going back.
+    let mut exhausted: Vec<StepIndex> = Vec::new();
     for range in plan.stage_indexes().into_iter().rev() {
         let mut open = Vec::new();
-        let mut exhausted = Vec::new();
         for index in range {
             let (Some(step), Some(at)) = (plan.step(index), state.steps.get(index as usize)) else {
                 continue;
             };
-            if at.forward == Progress::Waiting || step.undo().is_none() {
+            let lost = |index: &StepIndex| plan.step(*index).and_then(Step::host) == step.host();
+            if at.forward == Progress::Waiting || step.undo().is_none() || exhausted.iter().any(lost) {
                 continue;
             }
             match at.undo {
@@ -244,9 +246,9 @@ fn back(plan: &Plan, state: &State, requested: Option<Outcome>) -> Next {
         if !open.is_empty() {
             return Next::Undo(open);
         }
-        if !exhausted.is_empty() {
-            return Next::Stuck(exhausted);
-        }
+    }
+    if !exhausted.is_empty() {
+        return Next::Stuck(exhausted);
     }
     let outcome = match requested {
         Some(Outcome::Superseded) => Outcome::Superseded,
@@ -256,7 +258,11 @@ fn back(plan: &Plan, state: &State, requested: Option<Outcome>) -> Next {
     };
     // Only what the release itself did wrong is held against it: a host that could not be reached is not its fault.
     let its_fault = |(_, error): &(StepIndex, StepError)| matches!(error.code.as_str(), "unhealthy" | "gone");
-    let verdict =
+    let mut verdict =
         (requested.is_none() && state.failure.as_ref().is_some_and(its_fault)).then_some(Verdict::Faulty);
+    // The release that serves well is not at fault when it does not start with another configuration.
+    if plan.return_point.as_ref().is_some_and(|point| point.release.digest == plan.candidate.digest) {
+        verdict = None;
+    }
     Next::Finish { outcome, verdict }
 }

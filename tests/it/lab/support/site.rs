@@ -115,6 +115,9 @@ impl Site {
         command
             .args(arguments)
             .current_dir(self.repository())
+            // The suite's own variables are no keys of the configuration, which relman would refuse.
+            .env_remove("RELMAN_BIN")
+            .env_remove("RELMAN_LAB")
             .env("XDG_STATE_HOME", self.state())
             .env("LAB_CANARY", &self.canary)
             .env("NO_COLOR", "1");
