@@ -6,7 +6,7 @@ use super::attempt::{self, Aim, Ask, Attempt};
 use super::error::ErrorKind;
 use super::outcome::{conclude, stages};
 use super::{CommandError, Context, Site, Supply, release, target};
-use crate::domain::deployment::{Deployment, Kind, Outcome};
+use crate::domain::deployment::{Deployment, Kind, Outcome, Phase};
 use crate::domain::event::{Event, Started};
 use crate::domain::id::{CommitSha, HostName};
 use crate::domain::plan::Plan;
@@ -81,9 +81,15 @@ async fn deploy(
     let wanted = wanted(context, site, supply, args).await?;
     let environment = context.environment(&attempt.stream).await?;
     if let Some(active) = context.deployment(&attempt.stream, environment.active).await? {
-        let same = active.kind != Kind::Rollback && active.release.commit == *wanted.commit();
+        let same = active.kind != Kind::Rollback && active.release.commit == wanted.commit;
         let done = match same {
-            true => attempt.take_over(&active, None).await?,
+            true => {
+                // A hold that was set meanwhile counts, unless the pivot is past or it is on its way back.
+                if !active.committed && active.phase != Phase::RollingBack {
+                    admitted(attempt, supply, args, &wanted).await?;
+                }
+                attempt.take_over(&active, None).await?
+            }
             false => {
                 attempt.make_way(&active, false).await?;
                 None
@@ -95,16 +101,14 @@ async fn deploy(
     }
 
     // Whoever is on hold hears so before an image is built for nothing.
-    let environment = context.environment(&attempt.stream).await?;
-    let serving = context.deployment(&attempt.stream, environment.serving).await?;
-    let named = args.target.is_some();
-    let admission = admit(supply, args, &wanted, named, serving.as_ref(), &environment)?;
-    let release = match wanted {
-        Wanted::Release(release) => release,
-        Wanted::Commit(_) if admission == Admission::Superseded => {
-            return Ok(superseded_unreleased(site, serving.as_ref()));
+    let admission = admitted(attempt, supply, args, &wanted).await?;
+    let release = match (wanted.release.clone(), args.target.is_some()) {
+        (Some(release), true) => release,
+        (None, _) if admission == Admission::Superseded => {
+            return superseded_unreleased(attempt).await;
         }
-        Wanted::Commit(_) => {
+        // Also of a HEAD that has a release: tags that are missing are put in place.
+        _ => {
             let released = release::run(context, supply, args.release.clone()).await?;
             released.release.ok_or_else(|| {
                 CommandError::new(ErrorKind::Usage, "a build without a version cannot be deployed")
@@ -113,16 +117,18 @@ async fn deploy(
         }
     };
 
+    // A build takes long: who set a hold meanwhile is heard.
+    let admission = admitted(attempt, supply, args, &wanted).await?;
+    let environment = context.environment(&attempt.stream).await?;
+    let serving = context.deployment(&attempt.stream, environment.serving).await?;
     let kind = policy::deploy_kind(&release, serving.as_ref().map(|deployment| &deployment.release));
     let aim = Aim { kind, release: release.clone(), run: site.run.clone(), hosts };
-    let overrides = match admission {
-        Admission::Go(overrides) => overrides,
-        Admission::Superseded => return superseded(attempt, &aim, &environment, serving.as_ref()).await,
-        Admission::Refused(refusal) => return Err(refused(&refusal)),
+    let Admission::Go(overrides) = admission else {
+        return superseded(attempt, &aim, &environment, serving.as_ref()).await;
     };
     still_there(context, supply, &release).await?;
     let number = environment.last + 1;
-    if kind == Kind::Redeploy && aim.run.secrets.is_empty() && all_settled(attempt, &aim, number).await? {
+    if kind == Kind::Redeploy && all_settled(attempt, &aim, number).await? {
         let mut report = Report::new(site, ReportResult::NothingToDo);
         report.version = Some(release.version.clone());
         report.notes.push(format!("{} serves on every host, with this configuration", release.version.tag()));
@@ -144,25 +150,18 @@ async fn deploy(
     conclude(context, site, done).await
 }
 
-/// What the target comes to: a release, or a commit that has none yet.
+/// What the target comes to: a commit, and its release if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted {
-    Release(ReleaseRef),
-    Commit(CommitSha),
+struct Wanted {
+    commit: CommitSha,
+    release: Option<ReleaseRef>,
 }
 
 impl Wanted {
-    fn commit(&self) -> &CommitSha {
-        match self {
-            Self::Release(release) => &release.commit,
-            Self::Commit(commit) => commit,
-        }
-    }
-
     fn shown(&self) -> String {
-        match self {
-            Self::Release(release) => release.version.tag(),
-            Self::Commit(commit) => format!("commit {}", commit.short()),
+        match &self.release {
+            Some(release) => release.version.tag(),
+            None => format!("commit {}", self.commit.short()),
         }
     }
 }
@@ -174,24 +173,45 @@ async fn wanted(
     args: &Args,
 ) -> Result<Wanted, CommandError> {
     if let Some(target) = &args.target {
-        return Ok(Wanted::Release(target::resolve(context, &site.name, target).await?.release));
+        let release = target::resolve(context, &site.name, target).await?.release;
+        return Ok(Wanted { commit: release.commit.clone(), release: Some(release) });
     }
     let Some(repository) = &supply.repository else {
         return Err(CommandError::new(ErrorKind::Usage, "there is no git repository here to take HEAD from")
             .hint("relman deploy v1.4.2: name a release (relman releases lists them)"));
     };
-    Ok(Wanted::Commit(repository.head()?.commit))
+    let commit = repository.head()?.commit;
+    let release = match target::resolve(context, &site.name, &Target::Commit(commit.to_string())).await {
+        Ok(found) => Some(found.release),
+        Err(error) if error.kind == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Wanted { commit, release })
+}
+
+/// Whether it may start, as things are now; refused is an error.
+async fn admitted(
+    attempt: &Attempt<'_>,
+    supply: &Supply,
+    args: &Args,
+    wanted: &Wanted,
+) -> Result<Admission, CommandError> {
+    let environment = attempt.context.environment(&attempt.stream).await?;
+    let serving = attempt.context.deployment(&attempt.stream, environment.serving).await?;
+    match admit(supply, args, wanted, serving.as_ref(), &environment)? {
+        Admission::Refused(refusal) => Err(refused(&refusal)),
+        admission => Ok(admission),
+    }
 }
 
 fn admit(
     supply: &Supply,
     args: &Args,
     wanted: &Wanted,
-    named: bool,
     serving: Option<&Deployment>,
     environment: &EnvironmentRecord,
 ) -> Result<Admission, CommandError> {
-    let commit = wanted.commit();
+    let commit = &wanted.commit;
     let ancestry = match (serving, &supply.repository) {
         (None, _) => None,
         (Some(serving), Some(repository)) => {
@@ -213,7 +233,7 @@ fn admit(
     };
     let overrides =
         Overrides { hold: args.override_hold, older: args.allow_older, fixes: args.fixes.is_some() };
-    Ok(policy::admit_deploy(&wanted.shown(), named, ancestry, hold, overrides))
+    Ok(policy::admit_deploy(&wanted.shown(), args.target.is_some(), ancestry, hold, overrides))
 }
 
 fn refused(refusal: &Refusal) -> CommandError {
@@ -233,11 +253,13 @@ fn refused(refusal: &Refusal) -> CommandError {
     }
 }
 
-fn superseded_unreleased(site: &Site, serving: Option<&Deployment>) -> Report {
-    let mut report = Report::new(site, ReportResult::Superseded);
-    report.from_version = serving.map(|deployment| deployment.release.version.clone());
+async fn superseded_unreleased(attempt: &Attempt<'_>) -> Result<Report, CommandError> {
+    let environment = attempt.context.environment(&attempt.stream).await?;
+    let serving = attempt.context.deployment(&attempt.stream, environment.serving).await?;
+    let mut report = Report::new(attempt.site, ReportResult::Superseded);
+    report.from_version = serving.map(|deployment| deployment.release.version);
     report.notes.push("what serves already contains this commit; no release was made of it".to_owned());
-    report
+    Ok(report)
 }
 
 /// An older push that came late is recorded, and is no error.
@@ -320,34 +342,28 @@ async fn dry_run(
     let environment = context.environment(&stream).await?;
     let serving = context.deployment(&stream, environment.serving).await?;
     let wanted = wanted(context, site, supply, &args).await?;
-    let admission = admit(supply, &args, &wanted, args.target.is_some(), serving.as_ref(), &environment)?;
-    match &admission {
-        Admission::Refused(refusal) => return Err(refused(refusal)),
-        Admission::Superseded => return Ok(superseded_unreleased(site, serving.as_ref())),
+    let mut report = Report::new(site, ReportResult::Planned);
+    match admit(supply, &args, &wanted, serving.as_ref(), &environment)? {
+        Admission::Refused(refusal) => return Err(refused(&refusal)),
+        Admission::Superseded => {
+            report.result = ReportResult::Superseded;
+            report.from_version = serving.map(|deployment| deployment.release.version);
+            return Ok(report);
+        }
         Admission::Go(_) => {}
     }
     let mut notes = Vec::new();
     if let Some(active) = environment.active {
         notes.push(format!("{}#{active} has no outcome yet; it would be brought to an end first", site.name));
     }
-    let release = match wanted {
-        Wanted::Release(release) => release,
-        Wanted::Commit(commit) => {
-            match target::resolve(context, &site.name, &Target::Commit(commit.to_string())).await {
-                Ok(found) => found.release,
-                Err(error) if error.kind == ErrorKind::NotFound => {
-                    let mut report = Report::new(site, ReportResult::Planned);
-                    report.commit = Some(commit);
-                    report.notes = notes;
-                    report.notes.push(
-                        "HEAD has no release yet; relman release --dry-run shows what it would become"
-                            .to_owned(),
-                    );
-                    return Ok(report);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+    let Some(release) = wanted.release else {
+        report.commit = Some(wanted.commit);
+        report.notes = notes;
+        report
+            .notes
+            .push("HEAD has no release yet: it would be built and released first, then deployed".to_owned());
+        report.notes.push("relman release --dry-run shows which version it would become".to_owned());
+        return Ok(report);
     };
     let kind = policy::deploy_kind(&release, serving.as_ref().map(|deployment| &deployment.release));
     let aim = Aim { kind, release, run: site.run.clone(), hosts };

@@ -1,22 +1,24 @@
 //! `relman rollback`: make an environment run a recorded release again, and keep the bad one away.
 
+mod choice;
+
 use std::time::Duration;
 
 use super::attempt::{self, Aim, Ask, Attempt};
 use super::deploy::plan_only;
-use super::error::ErrorKind;
-use super::outcome::{Candidate, Report, ReportResult, conclude, stages};
-use super::target::{self, Walk};
+use super::outcome::{Report, ReportResult, conclude, stages};
+use super::target;
 use super::{CommandError, Context, Site, Supply};
-use crate::domain::deployment::{Deployment, Kind, Verdict, Withdrawn};
+use crate::domain::deployment::{Deployment, Kind, Withdrawn};
 use crate::domain::event::{Event, Started};
-use crate::domain::id::{DeploymentId, HostName};
-use crate::domain::policy::{self, Ancestry, Withdrawal};
+use crate::domain::id::HostName;
+use crate::domain::policy::{Ancestry, Withdrawal};
 use crate::domain::record::{Listing, Record};
 use crate::domain::release::ReleaseRef;
 use crate::domain::run::RunConfig;
 use crate::domain::target::Target;
 use crate::domain::version::Version;
+use choice::{Choice, choice, choose};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +67,7 @@ pub async fn run(
         let bad = bad(context, site).await?;
         let mut choice = choice(context, site, supply, &args, bad.as_ref()).await?;
         let environment = context.environment(&context.stream(&site.name)).await?;
-        let run = run_config(context, site, &args, &choice, &mut choice.notes.clone()).await?;
+        let run = run_config(context, site, &args, &mut choice).await?;
         let aim = Aim { kind: Kind::Rollback, release: choice.release.clone(), run, hosts };
         let plan = plan_only(context, site, &aim, environment.last + 1).await?;
         let mut report = Report::new(site, ReportResult::Planned).with_plan(&plan);
@@ -78,6 +80,11 @@ pub async fn run(
         Some(target) => format!("rollback to {target}"),
         None => "rollback".to_owned(),
     };
+    // A target that is not there must not stop whoever works.
+    if unfinished_rollback(context, site, &args).await?.is_none() {
+        let bad = bad(context, site).await?;
+        choice(context, site, supply, &args, bad.as_ref()).await?;
+    }
     // It does not wait: whoever deploys the bad release stops at its next entry.
     let ask = Ask { purpose, wait: Duration::ZERO, preempt: true, timeout: args.timeout };
     let attempt = Attempt::begin(context, site, ask).await?;
@@ -93,32 +100,35 @@ async fn rollback(
     hosts: Vec<HostName>,
 ) -> Result<Report, CommandError> {
     let (context, site) = (attempt.context, attempt.site);
+    if let Some(unfinished) = unfinished_rollback(context, site, args).await?
+        && let Some(done) = attempt.take_over(&unfinished, None).await?
+    {
+        return conclude(context, site, done).await;
+    }
     // What is in flight is what the user wants to be rid of, so it is looked at before it is ended.
     let bad = bad(context, site).await?;
-    let choice = choice(context, site, supply, args, bad.as_ref()).await;
+    let mut choice = choice(context, site, supply, args, bad.as_ref()).await?;
     let environment = context.environment(&attempt.stream).await?;
     if let Some(active) = context.deployment(&attempt.stream, environment.active).await? {
-        let resumable = matches!(&choice, Ok(choice) if active.kind == Kind::Rollback
-            && active.release.digest == choice.release.digest);
-        let done = match resumable {
-            true => attempt.take_over(&active, None).await?,
-            false => {
-                attempt.make_way(&active, true).await?;
-                None
-            }
-        };
-        if let Some(done) = done {
-            return conclude(context, site, done).await;
-        }
+        attempt.make_way(&active, true).await?;
     }
-    let mut choice = choice?;
+    let run = run_config(context, site, args, &mut choice).await?;
     let mut notes = std::mem::take(&mut choice.notes);
     for passed in &choice.passed_over {
         if let Some(why) = &passed.skipped {
             notes.push(format!("passed over {} ({}): {why}", passed.version.tag(), passed.id));
         }
     }
-    let run = run_config(context, site, args, &choice, &mut notes).await?;
+    let left_out: Vec<HostName> =
+        site.fleet.hosts().into_iter().filter(|host| !hosts.contains(host)).collect();
+    if !left_out.is_empty() {
+        let names: Vec<&str> = left_out.iter().map(HostName::as_str).collect();
+        notes.push(format!(
+            "left out: {names}; when they are back: relman rollback --to {tag} --hosts {names}",
+            names = names.join(","),
+            tag = choice.release.version.tag()
+        ));
+    }
     for note in &notes {
         context.progress.note(note);
     }
@@ -175,127 +185,34 @@ async fn lift_stale_hold(
     Ok(())
 }
 
-/// What is to be taken back: the deployment in flight, or else the one that serves.
+/// A rollback that somebody left, if this one aims at the same: it is finished, not taken back in its turn.
+async fn unfinished_rollback(
+    context: &Context,
+    site: &Site,
+    args: &Args,
+) -> Result<Option<Deployment>, CommandError> {
+    let stream = context.stream(&site.name);
+    let environment = context.environment(&stream).await?;
+    let active = context.deployment(&stream, environment.active).await?;
+    let Some(active) = active.filter(|active| active.kind == Kind::Rollback) else { return Ok(None) };
+    let same = match &args.target {
+        None => true,
+        Some(target) => {
+            target::resolve(context, &site.name, target).await?.release.digest == active.release.digest
+        }
+    };
+    Ok(same.then_some(active))
+}
+
+/// What is to be taken back: the deployment in flight once requests may have reached it, or else the one that
+/// serves.
 async fn bad(context: &Context, site: &Site) -> Result<Option<Deployment>, CommandError> {
     let stream = context.stream(&site.name);
     let environment = context.environment(&stream).await?;
     let active = context.deployment(&stream, environment.active).await?;
-    match active.filter(|active| active.kind != Kind::Rollback) {
+    match active.filter(|active| active.kind != Kind::Rollback && active.exposed) {
         Some(active) => Ok(Some(active)),
         None => context.deployment(&stream, environment.serving).await,
-    }
-}
-
-struct Choice {
-    release: ReleaseRef,
-    deployment: Option<Deployment>,
-    passed_over: Vec<Candidate>,
-    notes: Vec<String>,
-}
-
-async fn choice(
-    context: &Context,
-    site: &Site,
-    supply: &Supply,
-    args: &Args,
-    bad: Option<&Deployment>,
-) -> Result<Choice, CommandError> {
-    let stream = context.stream(&site.name);
-    let Some(target) = &args.target else {
-        let (chosen, passed_over) = choose(context, site, supply, bad, false).await?;
-        return match chosen {
-            Some(deployment) => Ok(Choice {
-                release: deployment.release.clone(),
-                deployment: Some(deployment),
-                passed_over,
-                notes: Vec::new(),
-            }),
-            None => {
-                let mut error = CommandError::new(
-                    ErrorKind::NotFound,
-                    format!("{} has no proven release to roll back to", site.name),
-                );
-                for passed in &passed_over {
-                    let why = passed.skipped.as_deref().unwrap_or_default();
-                    error = error.detail(format!("{} ({}): {why}", passed.version.tag(), passed.id));
-                }
-                Err(error
-                    .hint("relman history: every attempt")
-                    .hint("relman rollback --to TARGET --yes: any recorded release, proven or not"))
-            }
-        };
-    };
-    let found = target::resolve(context, &site.name, target).await?;
-    let tag = found.release.version.tag();
-    let verdict = context.verdict(&stream, &found.release.version).await?;
-    let mut notes = Vec::new();
-    if let Some(verdict @ (Verdict::Faulty | Verdict::Withdrawn)) = verdict {
-        if !args.yes {
-            return Err(CommandError::new(ErrorKind::Refused, format!("{tag} is marked {verdict} here"))
-                .hint("relman rollback --list: where it can go")
-                .hint(format!("relman rollback --to {tag} --yes: go there all the same")));
-        }
-        notes.push(format!("{tag} is marked {verdict} here; --yes said to go there all the same"));
-    }
-    if found.deployment.is_none() {
-        notes.push(format!("{tag} never succeeded in {}: it runs with the configuration of now", site.name));
-    }
-    Ok(Choice { release: found.release, deployment: found.deployment, passed_over: Vec::new(), notes })
-}
-
-/// Walks back from what is to be taken back to the newest release that may serve again (invariant 5). With `all`
-/// it does not stop there.
-async fn choose(
-    context: &Context,
-    site: &Site,
-    supply: &Supply,
-    bad: Option<&Deployment>,
-    all: bool,
-) -> Result<(Option<Deployment>, Vec<Candidate>), CommandError> {
-    const LONGEST_LIST: usize = 50;
-    let stream = context.stream(&site.name);
-    let (mut chosen, mut seen) = (None, Vec::new());
-    let mut list: Vec<Candidate> = Vec::new();
-    let bad_version = bad.map(|bad| &bad.release.version);
-    let mut walk = Walk::new(context, &stream, bad.map(|bad| bad.number));
-    while let Some(deployment) = walk.next().await? {
-        let version = deployment.release.version.clone();
-        if seen.contains(&version) {
-            continue;
-        }
-        let verdict = context.verdict(&stream, &version).await?;
-        let mut judged = policy::rollback_candidate(&deployment, bad_version, verdict, true);
-        if judged.is_ok() && !deployable(context, supply, &deployment.release).await {
-            judged = Err(policy::Skip::NotDeployable);
-        }
-        // A failed attempt says nothing against an older success of the same release.
-        if judged != Err(policy::Skip::NotSucceeded) {
-            seen.push(version.clone());
-        }
-        let id = DeploymentId { environment: site.name.clone(), number: deployment.number };
-        let skipped = judged.err().map(|skip| skip.reason().to_owned());
-        let good = skipped.is_none();
-        if all || !good {
-            list.push(Candidate { id, version, skipped });
-        }
-        if good && chosen.is_none() {
-            chosen = Some(deployment);
-        }
-        if (chosen.is_some() && !all) || list.len() >= LONGEST_LIST {
-            break;
-        }
-    }
-    Ok((chosen, list))
-}
-
-/// Only a registry that says so makes a release undeployable: the hosts keep the images that served.
-async fn deployable(context: &Context, supply: &Supply, release: &ReleaseRef) -> bool {
-    match supply.registry.resolve(&release.repository, release.digest.as_str()).await {
-        Ok(found) => found.is_some(),
-        Err(error) => {
-            context.progress.note(&format!("{error}; the hosts keep the images that served"));
-            true
-        }
     }
 }
 
@@ -304,13 +221,12 @@ async fn run_config(
     context: &Context,
     site: &Site,
     args: &Args,
-    choice: &Choice,
-    notes: &mut Vec<String>,
+    choice: &mut Choice,
 ) -> Result<RunConfig, CommandError> {
-    let Some(deployment) = choice.deployment.as_ref().filter(|_| !args.config_now) else {
+    let Some(deployment) = choice.deployment.clone().filter(|_| !args.config_now) else {
         return Ok(site.run.clone());
     };
-    let mut run = context.run_of(deployment).await?;
+    let mut run = context.run_of(&deployment).await?;
     if !args.secrets_then {
         for (name, reference) in &mut run.secrets {
             if let Some(now) = site.run.secrets.get(name) {
@@ -319,7 +235,7 @@ async fn run_config(
         }
     }
     if run != site.run {
-        notes.push(format!(
+        choice.notes.push(format!(
             "it runs with the configuration of {}#{}, which differs from that of now (--config now takes that)",
             site.name, deployment.number
         ));
