@@ -86,7 +86,9 @@ async fn deploy(
             true => {
                 // A hold that was set meanwhile counts, unless the pivot is past or it is on its way back.
                 if !active.committed && active.phase != Phase::RollingBack {
-                    admitted(attempt, supply, args, &wanted).await?;
+                    admitted(attempt, supply, args, &wanted).await.map_err(|refused| {
+                        refused.hint(format!("relman abort: take {}#{} back", site.name, active.number))
+                    })?;
                 }
                 attempt.take_over(&active, None).await?
             }

@@ -427,11 +427,15 @@ fn take_back(
         put_verdict(entry, version, Verdict::Withdrawn, Some(reason.clone()), after);
     }
     if deployment.sets_hold {
-        environment.hold = Some(Hold {
-            reason,
-            actor: entry.actor.clone(),
-            since: entry.at,
-            withdrawn: Some(withdrawn.clone()),
-        });
+        let mut withdrawn = withdrawn.clone();
+        // Back, and further back: what the first rollback took away stays away too.
+        let earlier = environment.hold.take().and_then(|hold| hold.withdrawn);
+        if let Some(earlier) = earlier.filter(|earlier| earlier.good.digest == withdrawn.bad.digest) {
+            withdrawn.bad = earlier.bad;
+            let more = earlier.versions.into_iter().filter(|version| !withdrawn.versions.contains(version));
+            withdrawn.versions.extend(more.collect::<Vec<_>>());
+        }
+        environment.hold =
+            Some(Hold { reason, actor: entry.actor.clone(), since: entry.at, withdrawn: Some(withdrawn) });
     }
 }

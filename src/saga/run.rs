@@ -300,7 +300,11 @@ impl Run<'_> {
         match step {
             Step::Configure { .. } => self.guarded(self.configure(hosts)).await,
             Step::Bake { seconds } => {
-                self.guarded(driver.clock.sleep(Duration::from_secs(*seconds))).await?;
+                // To wait is no step on a host: who interrupts it is heard at once.
+                tokio::select! {
+                    waited = self.guarded(driver.clock.sleep(Duration::from_secs(*seconds))) => waited?,
+                    () = driver.interrupt.raised() => return Err(Stop::End(End::Interrupted)),
+                }
                 let task = perform::about(driver.plan, Command::Observe {});
                 self.guarded(driver.fleet.perform(hosts, &task)).await
             }

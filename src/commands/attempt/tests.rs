@@ -2,6 +2,7 @@
 //! longer than it computes.
 
 mod crash;
+mod regressions;
 
 use std::collections::BTreeSet;
 
