@@ -213,6 +213,7 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
                 reason: reason.clone(),
                 actor: entry.actor.clone(),
                 since: entry.at,
+                deployment: None,
                 withdrawn: None,
             });
         }
@@ -435,7 +436,12 @@ fn take_back(
             let more = earlier.versions.into_iter().filter(|version| !withdrawn.versions.contains(version));
             withdrawn.versions.extend(more.collect::<Vec<_>>());
         }
-        environment.hold =
-            Some(Hold { reason, actor: entry.actor.clone(), since: entry.at, withdrawn: Some(withdrawn) });
+        environment.hold = Some(Hold {
+            reason,
+            actor: entry.actor.clone(),
+            since: entry.at,
+            deployment: Some(deployment.number),
+            withdrawn: Some(withdrawn),
+        });
     }
 }
