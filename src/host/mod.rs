@@ -16,13 +16,12 @@ pub mod play;
 #[cfg(feature = "cli")]
 pub mod playbook;
 #[cfg(feature = "cli")]
-mod redact;
-#[cfg(feature = "cli")]
 pub mod roles;
 pub mod wire;
 
 use crate::domain::id::{Digest, EnvironmentName, HostName, ServiceName, Token};
 use crate::domain::release::ReleaseRef;
+use wire::redact::Redactor;
 use wire::{Command, HostError, Observation, PROTOCOL, Request};
 
 /// In whose name hosts are asked.
@@ -86,6 +85,27 @@ pub struct Replies {
     pub replies: Vec<Reply>,
     /// What the carrier printed (a playbook's output), redacted; kept as an artifact of the step.
     pub log: Option<String>,
+}
+
+/// Most characters of a message.
+const MESSAGE: usize = 600;
+
+impl Replies {
+    /// The replies without these secrets, and then with messages of a bearable length.
+    #[must_use]
+    pub fn without(self, redactor: &Redactor) -> Self {
+        let clean = |reply: Reply| Reply {
+            host: reply.host,
+            result: reply.result.map_err(|error| {
+                let error = redactor.error(error);
+                HostError { message: error.message.chars().take(MESSAGE).collect(), ..error }
+            }),
+        };
+        Self {
+            replies: self.replies.into_iter().map(clean).collect(),
+            log: self.log.map(|log| redactor.text(&log)),
+        }
+    }
 }
 
 /// The port.

@@ -30,7 +30,7 @@ pub(super) async fn shift(
     // Looked at before the lock is taken, since a probe may take its time.
     if let Some(state) = store.load()? {
         state.belongs(&request.ledger, &request.environment)?;
-        ready(&engine, &proxy, &state, authority).await?;
+        ready(host, &engine, &proxy, &state, authority).await?;
     }
     let mut before = None;
     let (slot, state, _lock) = store
@@ -54,6 +54,7 @@ pub(super) async fn shift(
 
 /// Whether the candidate may take traffic; one that takes it already is not asked again.
 async fn ready(
+    host: &Host<'_>,
     engine: &Engine,
     proxy: &Proxy<'_>,
     state: &State,
@@ -63,7 +64,7 @@ async fn ready(
         return Ok(());
     };
     let Some(record) = state.slots.get(&slot) else { return Ok(()) };
-    if let Err(problem) = fit(engine, state, slot, record).await? {
+    if let Err(problem) = fit(host, engine, state, slot, record).await? {
         return Err(HostError::new(
             HostErrorCode::Unhealthy,
             format!("the candidate of deployment {} takes no traffic: {problem}", authority.deployment),
