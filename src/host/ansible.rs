@@ -8,8 +8,8 @@ use super::play::inventory::{Login, Way, addresses};
 use super::play::outcome::Outcome;
 use super::play::{Owner, Play, Tool};
 use super::roles::{self, Roles};
-use super::wire::redact::Redactor;
 use super::wire::HostAddress;
+use super::wire::redact::Redactor;
 use super::{Fleet, Identity, Replies, Reply, Task};
 use crate::domain::id::{Digest, HostName};
 

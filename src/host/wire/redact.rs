@@ -91,11 +91,13 @@ mod tests {
 
     #[test]
     fn invariant_10_secrets_are_taken_out_of_errors_also_as_json_writes_them() {
-        let redactor = Redactor::default().and("key", "hunter2\nsecond \"line\"").and("more", "hunter2-and-more");
+        let redactor =
+            Redactor::default().and("key", "hunter2\nsecond \"line\"").and("more", "hunter2-and-more");
         let evidence = Evidence { log: vec!["password hunter2".into()], ..Evidence::default() };
         let error = HostError {
             code: HostErrorCode::Unhealthy,
-            message: r#"said "hunter2\nsecond \"line\"" and {"x":"second \"line\""}, hunter2-and-more"#.into(),
+            message: r#"said "hunter2\nsecond \"line\"" and {"x":"second \"line\""}, hunter2-and-more"#
+                .into(),
             evidence: Some(Box::new(evidence)),
         };
         let shown = format!("{:?}", redactor.error(error));
