@@ -26,10 +26,10 @@ pub(super) async fn adopt(host: &Host<'_>, request: &Request) -> Result<(), Host
     let Some(route) = told.or_else(|| proxy.recorded()) else { return Ok(()) };
     let Some(serving) = route.slot() else { return Ok(()) };
     let engine = Engine::connect(host).await?;
-    let Some(record) = found(&engine, request, serving).await? else { return Ok(()) };
+    let Some(record) = found(host, &engine, request, serving).await? else { return Ok(()) };
     let other = match route {
         // A slot that stands by for nobody need not be known.
-        Route::Trial(_) => found(&engine, request, serving.other()).await?,
+        Route::Trial(_) => found(host, &engine, request, serving.other()).await?,
         Route::Committed(_) | Route::None => None,
     };
     let taken = |state: &mut State| {
@@ -59,18 +59,25 @@ fn fill(state: &mut State, serving: Slot, record: Record, other: Option<Record>)
 }
 
 /// What runs in a slot, by its labels. None when nothing does.
-async fn found(engine: &Engine, request: &Request, slot: Slot) -> Result<Option<Record>, HostError> {
+async fn found(
+    host: &Host<'_>,
+    engine: &Engine,
+    request: &Request,
+    slot: Slot,
+) -> Result<Option<Record>, HostError> {
     let container = name(&request.service, slot);
     let Some(seen) = engine.container(&container).await?.filter(|seen| seen.running) else { return Ok(None) };
     let record = remembered(&seen.labels, &request.service, &request.environment, slot);
+    let memory = host.paths.service(&request.service).join("state.json");
     record.map(Some).ok_or_else(|| {
         HostError::new(
             HostErrorCode::Refused,
             format!(
                 "container {container} takes the requests of {}, and this host remembers nothing of it: it is left \
-                 alone. Restore {}/state.json from a backup; or, to do without it and have no service until the \
+                 alone. Restore {} from a backup; or, to do without it and have no service until the \
                  next deploy is through, `sudo docker rm --force {container}` on the host",
-                request.service, request.service
+                request.service,
+                memory.display()
             ),
         )
     })
