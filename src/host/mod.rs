@@ -131,3 +131,21 @@ pub trait Fleet: Send + Sync {
     /// Performs a task on each of these hosts. Always one reply for each.
     async fn perform(&self, hosts: &[HostName], task: &Task) -> Replies;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::HostErrorCode;
+
+    #[test]
+    fn invariant_10_replies_are_freed_of_secrets_before_they_are_cut() {
+        let message = format!("{}hunter22", "x".repeat(MESSAGE - 4));
+        let error = HostError::new(HostErrorCode::NoAnswer, message);
+        let reply = Reply { host: "host1".parse().unwrap(), result: Err(error) };
+        let replies = Replies { replies: vec![reply], log: Some("fatal: hunter22".to_owned()) };
+        let shown = replies.without(&Redactor::default().and("key", "hunter22"));
+        assert_eq!(shown.log.unwrap(), "fatal: [secret key]");
+        let message = &shown.replies[0].result.as_ref().unwrap_err().message;
+        assert!(!message.contains("hunt") && message.chars().count() <= MESSAGE, "{message}");
+    }
+}

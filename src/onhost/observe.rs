@@ -107,3 +107,47 @@ async fn view(
     }
     Ok(Some(view))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::onhost::fake;
+    use crate::onhost::properties::on_trial;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_slot_on_trial_is_healthy_when_the_proxy_says_so_as_well() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut state = on_trial();
+        for record in state.slots.values_mut() {
+            record.port = listener.local_addr().unwrap().port();
+        }
+        let service = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        });
+        for (seen, healthy) in [("UP", true), ("DOWN", false)] {
+            let (_root, paths) = fake::root();
+            let host = Host { paths: &paths, clock: &SystemClock };
+            fs::create_dir_all(paths.service(&state.service)).unwrap();
+            Store::new(&host, &state.service).save(&state).unwrap();
+            let proxy = fake::proxy_seeing(&paths, Some("trial-green"), seen);
+            let engine = fake::engine(&paths, |asked| match asked {
+                _ if asked.contains("/version") => None,
+                _ if asked.contains("/containers/") => {
+                    Some((200, r#"{"Image":"x","State":{"Running":true}}"#.to_owned()))
+                }
+                _ => Some((404, r#"{"message":"not found"}"#.to_owned())),
+            });
+            let seen = observe(&host, &state.service).await.unwrap();
+            let health: Vec<_> = seen.slots.iter().map(|view| (view.slot, view.healthy)).collect();
+            assert_eq!(health, [(Slot::Blue, true), (Slot::Green, healthy)]);
+            proxy.abort();
+            engine.abort();
+        }
+        service.abort();
+    }
+}
