@@ -155,8 +155,7 @@ pub fn failed(task: &str, message: &str) -> HostError {
     HostError::new(HostErrorCode::Playbook, format!("task {task:?} failed: {}", last_line(message)))
 }
 
-/// The last line that says something, cut to what fits a line.
+/// The last line that says something, whole: it is cut once secrets are out of it.
 pub fn last_line(text: &str) -> String {
-    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    line.chars().take(300).collect()
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }
