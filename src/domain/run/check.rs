@@ -164,6 +164,8 @@ impl RunConfig {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut RunConfig);
+
     fn run() -> RunConfig {
         serde_json::from_str(r#"{"port": 8000}"#).unwrap()
     }
@@ -172,7 +174,7 @@ mod tests {
     fn each_limit_names_its_key() {
         assert_eq!(run().check(), []);
         let file = |name: &str| SecretRef::File(name.to_owned());
-        let cases: [(&str, fn(&mut RunConfig), fn(&mut RunConfig)); 8] = [
+        let cases: [(&str, Change, Change); 8] = [
             ("port", |r| r.port = 0, |r| r.port = 65_535),
             ("memory_mib", |r| r.memory_mib = 15, |r| r.memory_mib = 16),
             ("pids", |r| r.pids = 7, |r| r.pids = 8),
