@@ -122,6 +122,41 @@ impl Wire {
         }
     }
 
+    /// The environment that is meant by a verb that changes something: one of the configuration, since an entry for
+    /// a name that was mistyped would stop nobody.
+    ///
+    /// # Errors
+    /// As [`Wire::environment`], and when the configuration does not have it.
+    pub fn configured(&self, named: Option<&EnvironmentName>) -> Result<EnvironmentName, CommandError> {
+        let name = self.environment(named)?;
+        self.settings(&name)?;
+        Ok(name)
+    }
+
+    /// The environment that is meant by a verb that only reads: one of the configuration, or one that the ledger
+    /// remembers.
+    ///
+    /// # Errors
+    /// As [`Wire::environment`], when neither knows it, and when the ledger cannot be read.
+    pub async fn known(
+        &self,
+        context: &Context,
+        named: Option<&EnvironmentName>,
+    ) -> Result<EnvironmentName, CommandError> {
+        let name = self.environment(named)?;
+        if let Err(unknown) = self.settings(&name)
+            && context.ledger.head(&context.stream(&name)).await?.seq == 0
+        {
+            return Err(unknown);
+        }
+        Ok(name)
+    }
+
+    /// Ansible, as relman would start it.
+    pub fn ansible(&self) -> Tool {
+        Tool { command: self.config().ansible.command.clone(), environment: self.around.raw.clone() }
+    }
+
     fn settings(&self, name: &EnvironmentName) -> Result<&Environment, CommandError> {
         self.config().environments.get(name).ok_or_else(|| {
             let file = self.loaded.file.display();
@@ -189,8 +224,7 @@ impl Wire {
     }
 
     fn fleet(&self, identity: Identity, settings: &Environment) -> Result<Arc<dyn Fleet>, CommandError> {
-        let config = self.config();
-        let tool = Tool { command: config.ansible.command.clone(), environment: self.around.raw.clone() };
+        let tool = self.ansible();
         let access = &settings.access;
         let login = || Login {
             user: access.user.clone(),

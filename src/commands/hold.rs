@@ -7,7 +7,6 @@ use super::error::CommandError;
 use crate::domain::deployment::Hold;
 use crate::domain::event::Event;
 use crate::domain::id::{EnvironmentName, ServiceName};
-use crate::domain::record::{Key, Record};
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -67,9 +66,5 @@ async fn change(
 }
 
 async fn current(context: &Context, environment: &EnvironmentName) -> Result<Option<Hold>, CommandError> {
-    let key = Key::of_environment(&context.stream(environment));
-    match context.ledger.get(&key).await? {
-        Some(Record::Environment(record)) => Ok(record.hold),
-        _ => Ok(None),
-    }
+    Ok(context.environment(&context.stream(environment)).await?.hold)
 }

@@ -10,7 +10,6 @@ use super::error::CommandError;
 use crate::domain::deployment::Holder;
 use crate::domain::event::Event;
 use crate::domain::id::{DeploymentId, EnvironmentName, ServiceName, Stream};
-use crate::domain::record::{Key, Record};
 use crate::domain::time::Timestamp;
 use crate::ledger::{Lease, LeaseView, Take};
 
@@ -73,10 +72,7 @@ impl From<LeaseView> for HeldBy {
 pub async fn show(context: &Context, environment: &EnvironmentName) -> Result<Report, CommandError> {
     let stream = context.stream(environment);
     let lease = context.ledger.lease(&stream).await?.filter(LeaseView::is_held).map(HeldBy::from);
-    let in_flight = match context.ledger.get(&Key::of_environment(&stream)).await? {
-        Some(Record::Environment(record)) => record.active,
-        _ => None,
-    };
+    let in_flight = context.environment(&stream).await?.active;
     Ok(Report {
         schema: 1,
         service: context.service.clone(),

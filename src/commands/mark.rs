@@ -7,7 +7,7 @@ use super::error::{CommandError, ErrorKind};
 use crate::domain::deployment::{Deployment, Outcome, Verdict};
 use crate::domain::event::Event;
 use crate::domain::id::{EnvironmentName, ServiceName, Stream};
-use crate::domain::record::{EnvironmentRecord, Key, Listing, Record};
+use crate::domain::record::{Key, Listing, Record};
 use crate::domain::target::Target;
 use crate::domain::version::Version;
 
@@ -116,13 +116,6 @@ async fn succeeded_once(context: &Context, stream: &Stream, version: &Version) -
 }
 
 async fn serving(context: &Context, stream: &Stream) -> Result<Option<Deployment>, CommandError> {
-    let environment = match context.ledger.get(&Key::of_environment(stream)).await? {
-        Some(Record::Environment(environment)) => *environment,
-        _ => EnvironmentRecord::default(),
-    };
-    let Some(number) = environment.serving else { return Ok(None) };
-    match context.ledger.get(&Key::of_deployment(stream, number)).await? {
-        Some(Record::Deployment(deployment)) => Ok(Some(*deployment)),
-        _ => Ok(None),
-    }
+    let environment = context.environment(stream).await?;
+    context.deployment(stream, environment.serving).await
 }

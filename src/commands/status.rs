@@ -2,18 +2,18 @@
 
 use serde::Serialize;
 
-use super::error::{CommandError, ErrorKind};
+use super::error::CommandError;
 use super::{Context, Site};
 use crate::domain::deployment::{Deployment, Hold, Kind, Phase};
 use crate::domain::drift::{Drift, Seen, drift};
-use crate::domain::id::{DeploymentId, DeploymentNumber, Digest, HostName, ServiceName, Stream};
-use crate::domain::record::{EnvironmentRecord, HostRecord, Key, Listing, Record};
+use crate::domain::id::{DeploymentId, Digest, HostName, ServiceName, Stream};
+use crate::domain::record::{EnvironmentRecord, HostRecord, Listing, Record};
 use crate::domain::release::ReleaseRef;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Version;
 use crate::host::Task;
 use crate::host::wire::{Command, HostError, HostErrorCode, Observation, Slot};
-use crate::ledger::{LeaseView, LedgerError};
+use crate::ledger::LeaseView;
 
 /// Longest list of hosts that is read at once.
 const HOSTS: u32 = 10_000;
@@ -105,7 +105,7 @@ fn unobserved<S: serde::Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
 pub struct HostStatus {
     /// Its name.
     pub name: HostName,
-    /// The version that the ledger wants on it.
+    /// The version that it should serve: the environment's.
     pub wanted: Option<Version>,
     /// Its digest.
     pub wanted_digest: Option<Digest>,
@@ -142,7 +142,7 @@ struct Recorded {
 /// When the ledger cannot be read. A host that cannot be asked is part of the report.
 pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError> {
     let stream = context.stream(&site.name);
-    let recorded = read(context, &stream).await.map_err(unreadable)?;
+    let recorded = read(context, &stream).await?;
     let names = site.fleet.hosts();
     let observable = site.fleet.sees();
     let mut answers = Vec::new();
@@ -150,9 +150,10 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
         answers = site.fleet.perform(&names, &Task::bare(Command::Observe {})).await.replies;
     }
     let candidate = recorded.active.as_ref().filter(|d| may_serve(d.phase)).map(|d| &d.release);
+    // Of every host, also of one that a deployment left out: an environment serves one release.
+    let wanted = recorded.serving.as_ref().map(|deployment| &deployment.release);
     let mut hosts = Vec::new();
     for name in &names {
-        let wanted = wanted(&recorded, name);
         let answer = answers.iter().find(|reply| reply.host == *name).map(|reply| &reply.result);
         let mut host = match (observable, answer) {
             (false, _) => unasked(name, wanted),
@@ -165,7 +166,7 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
         if host.running_version.is_none()
             && let Some(digest) = &host.running_digest
         {
-            host.running_version = version_of(context, digest).await.map_err(unreadable)?;
+            host.running_version = version_of(context, digest).await?;
         }
         hosts.push(host);
     }
@@ -197,41 +198,21 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
     })
 }
 
-fn unreadable(source: LedgerError) -> CommandError {
-    CommandError::new(ErrorKind::Failed, "the ledger cannot be read").caused_by(source).hint("relman doctor")
-}
-
-async fn read(context: &Context, stream: &Stream) -> Result<Recorded, LedgerError> {
-    let ledger = &context.ledger;
-    let environment = match ledger.get(&Key::of_environment(stream)).await? {
-        Some(Record::Environment(environment)) => *environment,
-        _ => EnvironmentRecord::default(),
-    };
-    let serving = deployment(context, stream, environment.serving).await?;
-    let active = deployment(context, stream, environment.active).await?;
-    let page = ledger.page(&Listing::Hosts(stream.clone()), None, HOSTS).await?;
+async fn read(context: &Context, stream: &Stream) -> Result<Recorded, CommandError> {
+    let environment = context.environment(stream).await?;
+    let serving = context.deployment(stream, environment.serving).await?;
+    let active = context.deployment(stream, environment.active).await?;
+    let page = context.ledger.page(&Listing::Hosts(stream.clone()), None, HOSTS).await?;
     let mut hosts: Vec<_> = page
         .records
         .into_iter()
         .filter_map(|(_, record)| if let Record::Host(host) = record { Some(host) } else { None })
         .collect();
     hosts.sort_by(|a, b| a.host.cmp(&b.host));
-    Ok(Recorded { environment, serving, active, hosts, lease: ledger.lease(stream).await? })
+    Ok(Recorded { environment, serving, active, hosts, lease: context.ledger.lease(stream).await? })
 }
 
-async fn deployment(
-    context: &Context,
-    stream: &Stream,
-    number: Option<DeploymentNumber>,
-) -> Result<Option<Deployment>, LedgerError> {
-    let Some(number) = number else { return Ok(None) };
-    match context.ledger.get(&Key::of_deployment(stream, number)).await? {
-        Some(Record::Deployment(deployment)) => Ok(Some(*deployment)),
-        _ => Ok(None),
-    }
-}
-
-async fn version_of(context: &Context, digest: &Digest) -> Result<Option<Version>, LedgerError> {
+async fn version_of(context: &Context, digest: &Digest) -> Result<Option<Version>, CommandError> {
     let listing = Listing::Digests(context.service.clone(), digest.clone());
     let page = context.ledger.page(&listing, None, 1).await?;
     Ok(page.records.into_iter().find_map(|(_, record)| match record {
@@ -246,17 +227,6 @@ fn may_serve(phase: Phase) -> bool {
         Phase::RollingOut | Phase::Baking | Phase::Finishing | Phase::RollingBack => true,
         Phase::Pending | Phase::Preparing | Phase::Ended => false,
     }
-}
-
-/// The serving deployment where the host was part of it; else what the host confirmed last; else, for a host that
-/// was added since, what serves.
-fn wanted<'a>(recorded: &'a Recorded, host: &HostName) -> Option<&'a ReleaseRef> {
-    let serving = recorded.serving.as_ref();
-    if let Some(deployment) = serving.filter(|deployment| deployment.hosts.contains(host)) {
-        return Some(&deployment.release);
-    }
-    let confirmed = recorded.hosts.iter().find(|record| record.host == *host).map(|record| &record.release);
-    confirmed.or(serving.map(|deployment| &deployment.release))
 }
 
 fn lease(view: &LeaseView) -> Lease {
@@ -309,6 +279,7 @@ fn compare(
             host.since = view.and_then(|view| view.since);
             Some(Seen {
                 serving: host.running_digest.clone(),
+                routed: host.weight == Some(100),
                 healthy: host.healthy == Some(true),
                 open_shift: observation.trial.is_some(),
             })
@@ -318,6 +289,7 @@ fn compare(
             // A host that was never configured has been reached, and serves nothing.
             (error.code == HostErrorCode::NotInstalled).then_some(Seen {
                 serving: None,
+                routed: false,
                 healthy: false,
                 open_shift: false,
             })

@@ -182,15 +182,21 @@ impl World {
 
     /// A deployment that succeeded on all hosts.
     pub(super) async fn deploy(&self, number: u64, release: &ReleaseRef, run: &RunConfig) {
-        let lease = self.begin(number, release, run).await;
+        let hosts = self.fleet_hosts();
+        self.deploy_on(number, release, run, &hosts.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+
+    /// A deployment that succeeded on these hosts.
+    pub(super) async fn deploy_on(&self, number: u64, release: &ReleaseRef, run: &RunConfig, hosts: &[&str]) {
+        let lease = self.begin_on(number, release, run, hosts).await;
         let stream = self.stream();
         self.append(&stream, Some(&lease), Event::Committed { deployment: number }).await;
-        for host in self.fleet_hosts() {
-            let step = self.step(number, "confirm", &host);
+        for &host in hosts {
+            let step = self.step(number, "confirm", host);
             self.append(&stream, Some(&lease), Event::StepStarted { step: step.clone(), exposes: false })
                 .await;
             self.append(&stream, Some(&lease), Event::StepSucceeded { step, log: None }).await;
-            self.serve(&host, number, release);
+            self.serve(host, number, release);
         }
         let finished = Event::DeploymentFinished {
             deployment: number,
@@ -204,6 +210,11 @@ impl World {
 
     /// A deployment whose traffic has been shifted, and no more.
     pub(super) async fn begin(&self, number: u64, release: &ReleaseRef, run: &RunConfig) -> Lease {
+        let hosts = self.fleet_hosts();
+        self.begin_on(number, release, run, &hosts.iter().map(String::as_str).collect::<Vec<_>>()).await
+    }
+
+    async fn begin_on(&self, number: u64, release: &ReleaseRef, run: &RunConfig, on: &[&str]) -> Lease {
         let stream = self.stream();
         let holder = Holder {
             nonce: self.context.clock.token(),
@@ -217,7 +228,7 @@ impl World {
         let ttl = Duration::from_secs(60);
         let lease = self.ledger.acquire(&stream, &Take::IfFree, ttl, draft).await.unwrap();
         let run = self.artifacts.put(serde_json::to_string(run).unwrap().as_bytes()).await.unwrap();
-        let hosts: Vec<_> = self.fleet_hosts().iter().map(|host| host.parse().unwrap()).collect();
+        let hosts: Vec<_> = on.iter().map(|host| host.parse().unwrap()).collect();
         let started = Started {
             deployment: number,
             kind: Kind::Deploy,
@@ -234,8 +245,8 @@ impl World {
         let plan = self.artifacts.put(b"plan").await.unwrap();
         let planned = Event::DeploymentPlanned { deployment: number, plan, return_point: None };
         self.append(&stream, Some(&lease), planned).await;
-        for host in self.fleet_hosts() {
-            let step = self.step(number, "shift", &host);
+        for &host in on {
+            let step = self.step(number, "shift", host);
             self.append(&stream, Some(&lease), Event::StepStarted { step, exposes: true }).await;
         }
         lease

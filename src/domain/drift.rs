@@ -14,6 +14,8 @@ pub enum Drift {
     NotServing,
     /// It serves although nothing is recorded.
     NotInLedger,
+    /// The right digest runs, and the proxy does not send it all requests: it is stopped, or its map says otherwise.
+    NotRouted,
     /// It serves the right digest, which does not answer its health check.
     Unhealthy,
     /// A shift was left open.
@@ -27,6 +29,8 @@ pub enum Drift {
 pub struct Seen {
     /// The digest that takes traffic.
     pub serving: Option<Digest>,
+    /// Whether the proxy sends all requests to it.
+    pub routed: bool,
     /// Whether it answers its health check.
     pub healthy: bool,
     /// Whether a shift is open.
@@ -34,7 +38,7 @@ pub struct Seen {
 }
 
 /// Compares a host with what is wanted of it. While a deployment is in flight, its candidate is no drift and a
-/// shift may be open (invariant 1).
+/// shift may be open (invariant 1); while it is, traffic is being moved, and is no drift either.
 pub fn drift(wanted: Option<&Digest>, candidate: Option<&Digest>, seen: Option<&Seen>) -> Option<Drift> {
     let Some(seen) = seen else { return Some(Drift::Unreachable) };
     match (&seen.serving, wanted) {
@@ -44,6 +48,10 @@ pub fn drift(wanted: Option<&Digest>, candidate: Option<&Digest>, seen: Option<&
         (Some(_), None) => return Some(Drift::NotInLedger),
         (Some(serving), Some(wanted)) if serving != wanted => return Some(Drift::OtherRelease),
         (Some(_), Some(_)) => {}
+    }
+    let moving = seen.open_shift && candidate.is_some();
+    if seen.serving.is_some() && !seen.routed && !moving {
+        return Some(Drift::NotRouted);
     }
     if seen.open_shift && candidate.is_none() {
         return Some(Drift::OpenShift);
@@ -60,6 +68,7 @@ mod tests {
         let (old, new, other) = (Digest::of(b"old"), Digest::of(b"new"), Digest::of(b"other"));
         let seen = |serving: Option<&Digest>, healthy, open_shift| Seen {
             serving: serving.cloned(),
+            routed: true,
             healthy,
             open_shift,
         };
@@ -83,5 +92,32 @@ mod tests {
                 "{wanted:?} {candidate:?} {seen:?}"
             );
         }
+    }
+
+    #[test]
+    fn invariant_1_what_gets_no_requests_does_not_serve() {
+        let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
+        let seen = |serving: &Digest, healthy, open_shift| Seen {
+            serving: Some(serving.clone()),
+            routed: false,
+            healthy,
+            open_shift,
+        };
+        let table = [
+            (Some(&old), None, seen(&old, true, false), Some(Drift::NotRouted)),
+            (Some(&old), None, seen(&old, false, false), Some(Drift::NotRouted)),
+            (Some(&old), None, seen(&old, true, true), Some(Drift::NotRouted)),
+            (Some(&old), None, seen(&new, true, false), Some(Drift::OtherRelease)),
+            (None, None, seen(&new, true, false), Some(Drift::NotInLedger)),
+            // In flight: a shift that is open is moving, everything else has to get its requests.
+            (Some(&old), Some(&new), seen(&new, true, true), None),
+            (Some(&old), Some(&new), seen(&new, false, true), Some(Drift::Unhealthy)),
+            (Some(&old), Some(&new), seen(&new, true, false), Some(Drift::NotRouted)),
+            (Some(&old), Some(&new), seen(&old, true, false), Some(Drift::NotRouted)),
+        ];
+        for (wanted, candidate, seen, expected) in table {
+            assert_eq!(drift(wanted, candidate, Some(&seen)), expected, "{wanted:?} {candidate:?} {seen:?}");
+        }
+        assert_eq!(serde_json::to_value(Drift::NotRouted).unwrap(), "not_routed");
     }
 }

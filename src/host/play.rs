@@ -42,6 +42,28 @@ pub struct Tool {
     pub environment: BTreeMap<OsString, OsString>,
 }
 
+impl Tool {
+    /// What `--version` says. The command gets the same environment as for a playbook of relman's own.
+    ///
+    /// # Errors
+    /// When it is not there, cannot be run, or fails.
+    pub async fn version(&self) -> Result<String, PlayError> {
+        let nowhere = Path::new("/");
+        let mut command = tokio::process::Command::new(&self.command);
+        let mut given = environment(&self.environment, Owner::Relman, nowhere, nowhere);
+        given.retain(|name, _| !name.to_string_lossy().starts_with("ANSIBLE_"));
+        command.arg("--version").env_clear().envs(given);
+        let what = || format!("{} --version", self.command);
+        let printed = process::run(command, &[]).await.map_err(|source| failed(what())(source))?;
+        if printed.rc != 0 {
+            let said = printed.stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
+            let source = io::Error::other(said.to_owned());
+            return Err(failed(format!("{} (exit code {}: {said})", what(), printed.rc))(source));
+        }
+        Ok(printed.stdout)
+    }
+}
+
 /// Whose playbook it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {

@@ -26,21 +26,21 @@ pub(super) fn init(run: &Run, args: args::Init) -> Result<u8, CommandError> {
 
 pub(super) async fn hold(run: &Run, args: args::WithReason) -> Result<u8, CommandError> {
     let wire = run.wire()?;
-    let environment = wire.environment(None)?;
+    let environment = wire.configured(None)?;
     let report = commands::hold::set(&wire.context(Access::Write)?, &environment, args.reason).await?;
     run.print(&report, output::hold::show)
 }
 
 pub(super) async fn unhold(run: &Run, args: args::WithReason) -> Result<u8, CommandError> {
     let wire = run.wire()?;
-    let environment = wire.environment(None)?;
+    let environment = wire.configured(None)?;
     let report = commands::hold::lift(&wire.context(Access::Write)?, &environment, args.reason).await?;
     run.print(&report, output::hold::show)
 }
 
 pub(super) async fn mark(run: &Run, args: args::Mark) -> Result<u8, CommandError> {
     let wire = run.wire()?;
-    let environment = wire.environment(named(&args.target))?;
+    let environment = wire.configured(named(&args.target))?;
     let context = wire.context(Access::Write)?;
     let report =
         commands::mark::run(&context, &environment, args.target, args.verdict.into(), args.reason).await?;
@@ -49,10 +49,13 @@ pub(super) async fn mark(run: &Run, args: args::Mark) -> Result<u8, CommandError
 
 pub(super) async fn lock(run: &Run, args: args::Lock) -> Result<u8, CommandError> {
     let wire = run.wire()?;
-    let environment = wire.environment(None)?;
     let report = match args.reason {
-        None => commands::lock::show(&wire.context(Access::Read)?, &environment).await?,
+        None => {
+            let context = wire.context(Access::Read)?;
+            commands::lock::show(&context, &wire.known(&context, None).await?).await?
+        }
         Some(reason) => {
+            let environment = wire.configured(None)?;
             crate::cli::signals::watch(&run.interrupt);
             let context = wire.context(Access::Write)?;
             commands::lock::hold(&context, &environment, &reason, args.ttl, wire.lease()).await?
@@ -63,7 +66,7 @@ pub(super) async fn lock(run: &Run, args: args::Lock) -> Result<u8, CommandError
 
 pub(super) async fn unlock(run: &Run, args: args::WithReason) -> Result<u8, CommandError> {
     let wire = run.wire()?;
-    let environment = wire.environment(None)?;
+    let environment = wire.configured(None)?;
     let context = wire.context(Access::Write)?;
     let report = commands::lock::free(&context, &environment, &args.reason, wire.lease()).await?;
     run.print(&report, output::lock::show)

@@ -3,10 +3,10 @@
 use super::Run;
 use super::change::named;
 use crate::cli::wire::{Access, Wire};
-use crate::cli::{args, github, output, signals};
+use crate::cli::{args, exit, github, output, signals};
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::deploy::Report;
-use crate::commands::error::CommandError;
+use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{self, Context, Site};
 use crate::domain::id::EnvironmentName;
 use crate::domain::target::Target;
@@ -76,7 +76,9 @@ pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, Comman
         ("tags", report.tags.join(" ")),
     ];
     tell_github(&wire, "relman release", &outputs);
-    run.print(&report, output::release::show)
+    run.print(&report, output::release::show)?;
+    // The release exists; a caller that needs its tags must still hear that some are not in place.
+    Ok(if report.is_complete() { exit::DONE } else { exit::code(ErrorKind::Failed) })
 }
 
 pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandError> {

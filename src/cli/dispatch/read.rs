@@ -23,7 +23,8 @@ pub(super) fn completions(args: &args::Completions) -> Result<u8, CommandError> 
 
 pub(super) async fn history(run: &Run, args: args::History) -> Result<u8, CommandError> {
     let wire = run.wire()?;
-    let environment = wire.environment(None)?;
+    let context = wire.context(Access::Read)?;
+    let environment = wire.known(&context, None).await?;
     let args = commands::history::Args {
         limit: (!args.all).then_some(args.limit),
         cursor: args.cursor,
@@ -31,25 +32,30 @@ pub(super) async fn history(run: &Run, args: args::History) -> Result<u8, Comman
         version: args.version,
         outcome: args.outcome.map(Into::into),
     };
-    let report = commands::history::run(&wire.context(Access::Read)?, &environment, args).await?;
+    let report = commands::history::run(&context, &environment, args).await?;
     run.print(&report, output::history::show)
 }
 
 pub(super) async fn show(run: &Run, args: args::Show) -> Result<u8, CommandError> {
     let wire = run.wire()?;
-    let environment = wire.environment(named(&args.id))?;
+    let context = wire.context(Access::Read)?;
+    let environment = wire.known(&context, named(&args.id)).await?;
     let Target::Deployment { number, .. } = args.id else {
         return Err(CommandError::new(ErrorKind::Usage, format!("{} is no deployment", args.id)));
     };
-    let report = commands::show::run(&wire.context(Access::Read)?, &environment, number, args.logs).await?;
+    let report = commands::show::run(&context, &environment, number, args.logs).await?;
     run.print(&report, output::show::show)
 }
 
 pub(super) async fn releases(run: &Run, args: args::Releases) -> Result<u8, CommandError> {
     let wire = run.wire()?;
+    let context = wire.context(Access::Read)?;
+    if run.global.env.is_some() {
+        wire.known(&context, None).await?;
+    }
     let check = if args.check { Some(wire.supply()?.registry) } else { None };
     let args = commands::releases::Args { limit: args.limit, cursor: args.cursor, check };
-    let report = commands::releases::run(&wire.context(Access::Read)?, args).await?;
+    let report = commands::releases::run(&context, args).await?;
     run.print(&report, output::releases::show)
 }
 
@@ -128,7 +134,10 @@ async fn parts(wire: &Wire) -> Parts {
     let facts = Facts {
         config: Some(Ok(wire.loaded.file.display().to_string())),
         ledger_writable: wire.place().ok().map(|place| writable(&place.ledger)),
-        ansible: None,
+        ansible: match wire.loaded.config.environments.is_empty() {
+            true => None,
+            false => Some(wire.ansible().version().await.map_err(|error| error.to_string())),
+        },
         roles: uses_roles.then(|| {
             let is = roles.join("site.yml").is_file();
             there(roles, is)

@@ -9,9 +9,17 @@ pub fn show(report: &Report, style: &Style) -> String {
     let place = &report.environment;
     let (tone, words) = match report.result {
         ReportResult::Deployed => (Tone::Good, format!("{tag} serves {place}")),
+        ReportResult::NothingToDo if report.version.is_none() => {
+            (Tone::Good, format!("nothing to do in {place}"))
+        }
         ReportResult::NothingToDo => (Tone::Good, format!("{tag} serves {place} already: nothing to do")),
         ReportResult::Superseded => {
             (Tone::Warn, format!("what serves {place} is newer: nothing was changed"))
+        }
+        ReportResult::Planned if report.version.is_none() => {
+            let commit = report.commit.as_ref().map(|commit| format!(" (commit {})", commit.short()));
+            let head = format!("HEAD{}", commit.unwrap_or_default());
+            (Tone::Plain, format!("{head} would be released and deployed to {place}; nothing was changed"))
         }
         ReportResult::Planned => {
             (Tone::Plain, format!("{tag} would be deployed to {place}; nothing was changed"))

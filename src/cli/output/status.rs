@@ -55,6 +55,7 @@ pub fn show(report: &Report, style: &Style) -> String {
             host.error.as_ref().map(|error| format!("{}: {}", host.name, printable(error)))
         }),
     );
+    lines.extend(report.hosts.iter().filter_map(|host| advice(report, host)));
     for host in &report.forgotten {
         lines.push(format!("{host} has a release on record, and relman.toml does not name it any more."));
     }
@@ -66,9 +67,35 @@ fn headline(report: &Report, style: &Style) -> String {
     match (&report.serving, &report.deployment) {
         (Some(version), Some(deployment)) => {
             let since = report.since.map(|at| format!(", since {}", style.ago(at))).unwrap_or_default();
-            format!("{place}: {} serves ({deployment}{since})", version.tag())
+            let head = format!("{place}: {} serves ({deployment}{since})", version.tag());
+            let is_other = |host: &&HostStatus| {
+                matches!(host.drift, Some(HostDrift::Drift(Drift::OtherRelease | Drift::NotInLedger)))
+            };
+            match report.hosts.iter().filter(is_other).count() {
+                0 => head,
+                others => format!("{head}; {others} host(s) serve something else"),
+            }
         }
         _ => format!("{place}: nothing was deployed yet"),
+    }
+}
+
+/// What to do about a host that does not serve as it should. A deployment in flight has its own next step.
+fn advice(report: &Report, host: &HostStatus) -> Option<String> {
+    let (Some(HostDrift::Drift(drift)), None, Some(wanted)) = (host.drift, &report.in_flight, &host.wanted)
+    else {
+        return None;
+    };
+    let (name, tag, place) = (&host.name, wanted.tag(), &report.environment);
+    match drift {
+        Drift::OtherRelease => {
+            Some(format!("{name} was left behind: relman deploy {tag} --hosts {name} --env {place}"))
+        }
+        Drift::NotRouted => Some(format!(
+            "{name} runs {tag}, and its proxy sends it no requests: `sudo systemctl restart haproxy` on {name}, \
+             then relman deploy {tag} --env {place}"
+        )),
+        _ => None,
     }
 }
 
@@ -110,6 +137,7 @@ fn drift(host: &HostStatus) -> &'static str {
             Drift::OtherRelease => "other release",
             Drift::NotServing => "serves nothing",
             Drift::NotInLedger => "not in the ledger",
+            Drift::NotRouted => "gets no traffic",
             Drift::Unhealthy => "unhealthy",
             Drift::OpenShift => "shift left open",
             Drift::Unreachable => "unreachable",
@@ -155,5 +183,49 @@ mod tests {
         let text = show(&report, &Style { color: false, width: 120, now });
         assert!(text.starts_with("web/production: v0.2.0 serves (production#2)"), "{text}");
         assert!(text.contains("not observed") && text.contains("relman cannot look"), "{text}");
+    }
+
+    fn drifting(drift: Drift) -> Report {
+        let host = |name: &str, running: &str, drift: Option<Drift>| HostStatus {
+            name: name.parse().unwrap(),
+            wanted: Some("0.1.0".parse().unwrap()),
+            wanted_digest: None,
+            running_digest: None,
+            running_version: Some(running.parse().unwrap()),
+            slot: None,
+            weight: None,
+            healthy: Some(true),
+            since: None,
+            drift: drift.map(HostDrift::Drift),
+            error: None,
+        };
+        Report {
+            schema: 1,
+            service: "web".parse().unwrap(),
+            environment: "production".parse().unwrap(),
+            serving: Some("0.1.0".parse().unwrap()),
+            deployment: Some("production#5".parse().unwrap()),
+            since: None,
+            lease: None,
+            hold: None,
+            in_flight: None,
+            observable: true,
+            hosts: vec![host("web-1", "0.1.0", None), host("web-2", "0.2.0", Some(drift))],
+            forgotten: Vec::new(),
+            differs: true,
+        }
+    }
+
+    #[test]
+    fn the_first_line_is_true_of_every_host_and_the_last_says_what_to_do() {
+        let now = crate::domain::time::Timestamp::from_millis(0).unwrap();
+        let style = Style { color: false, width: 120, now };
+        let text = show(&drifting(Drift::OtherRelease), &style);
+        let first = "web/production: v0.1.0 serves (production#5); 1 host(s) serve something else\n";
+        assert!(text.starts_with(first), "{text}");
+        assert!(text.contains("relman deploy v0.1.0 --hosts web-2 --env production"), "{text}");
+        let text = show(&drifting(Drift::NotRouted), &style);
+        assert!(text.starts_with("web/production: v0.1.0 serves (production#5)\n"), "{text}");
+        assert!(text.contains("gets no traffic") && text.contains("restart haproxy` on web-2"), "{text}");
     }
 }

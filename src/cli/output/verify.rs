@@ -39,7 +39,7 @@ pub fn show(report: &Report, style: &Style) -> String {
     text.push_str(&if report.holds {
         style.paint(Tone::Good, "Nothing that was checked is broken.")
     } else {
-        style.paint(Tone::Bad, "It does not verify. docs/runbook.md says what to do.")
+        style.paint(Tone::Bad, "It does not verify: deploy nothing more, keep a copy of the ledger, and put back a backup that verifies.")
     });
     text.push_str("\nNot proven by this:\n");
     for unproven in &report.chain.unproven {

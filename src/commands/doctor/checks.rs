@@ -3,7 +3,7 @@
 use super::{Check, CommandError, Context, Facts, Site, State, Supply, chain, failed};
 use crate::domain::id::Stream;
 use crate::domain::time::Timestamp;
-use crate::host::wire::{Command, HostErrorCode};
+use crate::host::wire::{Command, HostErrorCode, Observation};
 use crate::host::{Reply, Task};
 use crate::ledger::LedgerError;
 use crate::registry::RegistryError;
@@ -70,7 +70,7 @@ pub(super) async fn ledger(
             found.push(clock(context.clock.now(), latest));
         }
         Err(error) => {
-            let fix = "relman verify shows every bad place; docs/runbook.md says what to do then";
+            let fix = "relman verify shows every bad place; put back a backup of the ledger that verifies";
             found.push(Check::failed("ledger", chain(&error), fix));
         }
     }
@@ -227,9 +227,19 @@ pub(super) async fn hosts(site: Result<&Site, &CommandError>) -> Vec<Check> {
     found
 }
 
-fn host(reply: &Reply, configuration: Option<&str>) -> Check {
+pub(super) fn host(reply: &Reply, configuration: Option<&str>) -> Check {
     let name = format!("host {}", reply.host);
     match &reply.result {
+        Ok(observation) if unrouted(observation) => Check::failed(
+            name,
+            "its container runs, and HAProxy sends it no requests",
+            "`sudo systemctl restart haproxy` on the host, then relman deploy",
+        ),
+        Ok(observation) if stopped(observation) => Check::failed(
+            name,
+            "the container that should serve does not run",
+            "`sudo systemctl restart docker` on the host, then relman status",
+        ),
         Ok(observation) => match (configuration, observation.configured.as_deref()) {
             (Some(wanted), found) if found != Some(wanted) => Check::ok(
                 name,
@@ -249,12 +259,30 @@ fn host(reply: &Reply, configuration: Option<&str>) -> Check {
                     "try `ssh` to it by hand; its address, user and key are in [environments] of relman.toml"
                 }
                 HostErrorCode::Protocol => "deploy once: that brings relman-host up to this relman",
-                HostErrorCode::Fenced => "the host belongs to another ledger: see docs/runbook.md",
-                _ => "see docs/runbook.md",
+                HostErrorCode::Fenced => {
+                    "the host has obeyed another ledger, or a newer state of this one: use that one ([ledger] in relman.toml)"
+                }
+                HostErrorCode::Engine => "`sudo systemctl restart docker` on the host",
+                HostErrorCode::Proxy => "`sudo systemctl restart haproxy` on the host",
+                HostErrorCode::Playbook => "correct what is said there, then relman doctor again",
+                HostErrorCode::State => {
+                    "look at disk and rights of /var/lib/relman on the host (`df`, `ls -l`)"
+                }
+                _ => "run relman doctor again; `sudo journalctl -n 50` on the host says more",
             };
             Check::failed(name, format!("{}: {error}", error.code), fix)
         }
     }
+}
+
+/// An open shift is on its way, and says nothing yet.
+fn unrouted(observation: &Observation) -> bool {
+    observation.trial.is_none()
+        && observation.serving().is_some_and(|view| view.running && view.weight != 100)
+}
+
+fn stopped(observation: &Observation) -> bool {
+    observation.committed.is_some() && !observation.serving().is_some_and(|view| view.running)
 }
 
 /// Each reference by itself, so that every one that leads nowhere is named. The values are dropped at once.

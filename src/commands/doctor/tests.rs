@@ -62,3 +62,46 @@ async fn a_check_that_hangs_is_a_failed_check() {
     let found = limited("registry", std::future::pending()).await;
     assert_eq!((found[0].name.as_str(), found[0].state), ("registry", State::Failed));
 }
+
+#[test]
+fn a_host_that_serves_nobody_is_not_ok() {
+    use crate::host::Reply;
+    use crate::host::wire::{HostError, HostErrorCode, Observation, Slot, SlotView};
+
+    let release = crate::domain::release::ReleaseRef {
+        version: "0.1.0".parse().unwrap(),
+        commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
+        digest: crate::domain::id::Digest::of(b"x"),
+        repository: "registry.example/web".to_owned(),
+    };
+    let seen = |running, weight| Observation {
+        agent: "0.1.0".to_owned(),
+        configured: None,
+        fence: None,
+        committed: Some(Slot::Blue),
+        trial: None,
+        slots: vec![SlotView {
+            slot: Slot::Blue,
+            release: release.clone(),
+            deployment: 1,
+            running_digest: None,
+            running,
+            healthy: running,
+            restarts: 0,
+            weight,
+            since: None,
+        }],
+    };
+    let engine = Err(HostError::new(HostErrorCode::Engine, "docker does not answer"));
+    for (result, state, fix) in [
+        (Ok(seen(true, 100)), State::Ok, None),
+        (Ok(seen(true, 0)), State::Failed, Some("haproxy")),
+        (Ok(seen(false, 100)), State::Failed, Some("docker")),
+        (engine, State::Failed, Some("docker")),
+    ] {
+        let check = checks::host(&Reply { host: "web-1".parse().unwrap(), result }, None);
+        assert_eq!(check.state, state, "{check:?}");
+        let said = check.fix.unwrap_or_default();
+        assert!(fix.is_none_or(|word| said.contains(word)) && !said.contains("docs/"), "{said}");
+    }
+}

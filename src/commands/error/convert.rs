@@ -118,7 +118,7 @@ impl From<ConfigError> for CommandError {
                 .iter()
                 .skip(1)
                 .fold(result, |result, problem| result.detail(problem.to_string()))
-                .hint("docs/config.md explains every key"),
+                .hint("correct it, then relman doctor checks everything else"),
         }
     }
 }

@@ -37,6 +37,12 @@ fn observation(serving: Option<&ReleaseRef>, running: bool, trial: bool) -> Obse
     }
 }
 
+fn unrouted(release: &ReleaseRef) -> Observation {
+    let mut seen = observation(Some(release), true, false);
+    seen.slots[0].weight = 0;
+    seen
+}
+
 #[test]
 fn invariant_1_each_host_serves_what_is_recorded_or_drifts() {
     let (one, two) = (release("0.1.0"), release("0.2.0"));
@@ -49,6 +55,7 @@ fn invariant_1_each_host_serves_what_is_recorded_or_drifts() {
         (Some(&one), None, Ok(observation(Some(&one), false, false)), Some(Drift::NotServing)),
         (Some(&one), None, Ok(observation(Some(&one), true, true)), Some(Drift::OpenShift)),
         (None, None, Ok(observation(Some(&one), true, false)), Some(Drift::NotInLedger)),
+        (Some(&one), None, Ok(unrouted(&one)), Some(Drift::NotRouted)),
         (None, None, lost(HostErrorCode::NotInstalled), None),
         (Some(&one), None, lost(HostErrorCode::NotInstalled), Some(Drift::NotServing)),
         (None, None, lost(HostErrorCode::Unreachable), Some(Drift::Unreachable)),
@@ -101,6 +108,22 @@ mod over_a_ledger {
         assert_eq!(report.hosts[1].drift, Some(HostDrift::Drift(Drift::Unreachable)));
         assert!(report.hosts[1].error.is_some() && report.differs);
         assert_eq!((report.lease, report.in_flight), (None, None));
+    }
+
+    #[tokio::test]
+    async fn invariant_1_a_host_that_a_deployment_left_out_is_drift() {
+        let world = World::new(&["web-1", "web-2"], None);
+        let (one, two) =
+            (world.release("0.1.0", &commit('a')).await, world.release("0.2.0", &commit('b')).await);
+        world.deploy(1, &two, &run_config(8000)).await;
+        world.deploy_on(2, &one, &run_config(8000), &["web-1"]).await;
+        let report = run(&world.context, &world.site).await.unwrap();
+        assert_eq!(report.serving, Some(one.version.clone()));
+        assert_eq!(report.hosts[0].drift, None);
+        let left = &report.hosts[1];
+        assert_eq!((&left.wanted, &left.running_version), (&Some(one.version), &Some(two.version)));
+        assert_eq!(left.drift, Some(HostDrift::Drift(Drift::OtherRelease)));
+        assert!(report.differs);
     }
 
     #[tokio::test]

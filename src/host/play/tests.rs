@@ -240,3 +240,21 @@ async fn until(is_so: impl Fn() -> bool) {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn a_tool_says_its_version_or_why_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Tool { command: path.display().to_string(), environment: std::env::vars_os().collect() }
+    };
+    let good = script("good", "test \"$1\" = --version && echo 'ansible-playbook [core 2.19.1]'");
+    assert_eq!(good.version().await.unwrap(), "ansible-playbook [core 2.19.1]\n");
+    let bad = script("bad", "echo 'no python' >&2; exit 3").version().await.unwrap_err().to_string();
+    assert!(bad.contains("exit code 3: no python"), "{bad}");
+    let gone = Tool { command: "/nonexistent/ansible-playbook".to_owned(), ..good };
+    let gone = gone.version().await.unwrap_err().to_string();
+    assert!(gone.contains("/nonexistent/ansible-playbook") && gone.contains("not found"), "{gone}");
+}
