@@ -14,7 +14,6 @@ use super::{Context, Site, Supply, status};
 use crate::domain::id::{CommitSha, Digest};
 use crate::domain::record::{Key, Listing, Record, ReleaseRecord};
 use crate::domain::version::Version;
-use crate::ledger::LedgerError;
 use crate::ledger::verify::{Verified, verify};
 
 /// Releases that are looked at side by side.
@@ -112,12 +111,12 @@ pub async fn run(
     supply: Option<&Supply>,
     args: Args,
 ) -> Result<Report, CommandError> {
-    let chain = verify(context.ledger.as_ref()).await.map_err(unreadable)?;
+    let chain = verify(context.ledger.as_ref()).await?;
     let records = match (&args.version, args.all) {
-        (_, true) => every(context).await.map_err(unreadable)?,
+        (_, true) => every(context).await?,
         (Some(version), false) => vec![one(context, version).await?],
         (None, false) => match site {
-            Some(site) => serving(context, site).await.map_err(unreadable)?.into_iter().collect(),
+            Some(site) => serving(context, site).await?.into_iter().collect(),
             None => Vec::new(),
         },
     };
@@ -134,7 +133,7 @@ pub async fn run(
 }
 
 async fn one(context: &Context, version: &Version) -> Result<ReleaseRecord, CommandError> {
-    match context.ledger.get(&Key::of_release(&context.service, version)).await.map_err(unreadable)? {
+    match context.ledger.get(&Key::of_release(&context.service, version)).await? {
         Some(Record::Release(record)) => Ok(*record),
         _ => {
             let message = format!("there is no release {}", version.tag());
@@ -144,25 +143,16 @@ async fn one(context: &Context, version: &Version) -> Result<ReleaseRecord, Comm
 }
 
 /// The release that serves; none before the first success.
-async fn serving(context: &Context, site: &Site) -> Result<Option<ReleaseRecord>, LedgerError> {
+async fn serving(context: &Context, site: &Site) -> Result<Option<ReleaseRecord>, CommandError> {
     let stream = context.stream(&site.name);
-    let Some(Record::Environment(environment)) = context.ledger.get(&Key::of_environment(&stream)).await?
-    else {
-        return Ok(None);
-    };
-    let Some(number) = environment.serving else { return Ok(None) };
-    let Some(Record::Deployment(deployment)) =
-        context.ledger.get(&Key::of_deployment(&stream, number)).await?
-    else {
-        return Ok(None);
-    };
-    match context.ledger.get(&Key::of_release(&context.service, &deployment.release.version)).await? {
-        Some(Record::Release(record)) => Ok(Some(*record)),
-        _ => Ok(None),
+    let environment = context.environment(&stream).await?;
+    match context.deployment(&stream, environment.serving).await? {
+        Some(deployment) => context.release(&deployment.release.version).await,
+        None => Ok(None),
     }
 }
 
-async fn every(context: &Context) -> Result<Vec<ReleaseRecord>, LedgerError> {
+async fn every(context: &Context) -> Result<Vec<ReleaseRecord>, CommandError> {
     let listing = Listing::Releases(context.service.clone());
     let (mut found, mut before) = (Vec::new(), None);
     loop {
@@ -176,12 +166,4 @@ async fn every(context: &Context) -> Result<Vec<ReleaseRecord>, LedgerError> {
             return Ok(found);
         }
     }
-}
-
-fn unreadable(source: LedgerError) -> CommandError {
-    let kind = match source {
-        LedgerError::Entry { .. } => ErrorKind::Unverified,
-        _ => ErrorKind::Failed,
-    };
-    CommandError::new(kind, "the ledger cannot be read").caused_by(source).hint("relman doctor")
 }

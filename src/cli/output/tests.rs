@@ -176,3 +176,32 @@ fn foreign_text_cannot_drive_the_terminal() {
     let table = style.table(&["A"], vec![vec!["x\x1b]0;title\x07"]]);
     assert!(!table.contains("\x1b]"), "{table:?}");
 }
+
+#[test]
+fn a_deployment_without_a_version_is_told_as_it_is() {
+    use crate::commands::deploy::{Report, ReportResult};
+
+    let mut report = Report {
+        schema: 1,
+        result: ReportResult::NothingToDo,
+        environment: "production".into(),
+        id: None,
+        kind: None,
+        version: None,
+        commit: None,
+        digest: None,
+        from_version: None,
+        outcome: None,
+        hosts: Vec::new(),
+        duration_seconds: None,
+        stages: Vec::new(),
+        candidates: Vec::new(),
+        notes: Vec::new(),
+    };
+    assert_eq!(super::deploy::show(&report, &style(80)).lines().next(), Some("nothing to do in production"));
+    report.result = ReportResult::Planned;
+    report.commit = Some("abc1234def0123456789abcdef0123456789abcd".parse().unwrap());
+    let text = super::deploy::show(&report, &style(100));
+    let head = "HEAD (commit abc1234) would be released and deployed to production; nothing was changed";
+    assert!(text.starts_with(head), "{text}");
+}
