@@ -1,0 +1,130 @@
+//! May this deploy start? Gathers the facts that [`policy::admit_deploy`] decides on, and says why not.
+
+use super::Args;
+use crate::commands::attempt::Attempt;
+use crate::commands::error::ErrorKind;
+use crate::commands::{CommandError, Context, Site, Supply, target};
+use crate::domain::deployment::Deployment;
+use crate::domain::id::CommitSha;
+use crate::domain::policy::{self, Admission, Ancestry, Overrides, Refusal, Withdrawal};
+use crate::domain::record::EnvironmentRecord;
+use crate::domain::release::ReleaseRef;
+use crate::domain::target::Target;
+
+/// What the target comes to: a commit, and its release if it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) commit: CommitSha,
+    pub(super) release: Option<ReleaseRef>,
+}
+
+impl Wanted {
+    fn shown(&self) -> String {
+        match &self.release {
+            Some(release) => release.version.tag(),
+            None => format!("commit {}", self.commit.short()),
+        }
+    }
+}
+
+pub(super) async fn wanted(
+    context: &Context,
+    site: &Site,
+    supply: &Supply,
+    args: &Args,
+) -> Result<Wanted, CommandError> {
+    if let Some(target) = &args.target {
+        let release = target::resolve(context, &site.name, target).await?.release;
+        return Ok(Wanted { commit: release.commit.clone(), release: Some(release) });
+    }
+    let Some(repository) = &supply.repository else {
+        return Err(CommandError::new(ErrorKind::Usage, "there is no git repository here to take HEAD from")
+            .hint("relman deploy v1.4.2: name a release (relman releases lists them)"));
+    };
+    let commit = repository.head()?.commit;
+    let release = match target::resolve(context, &site.name, &Target::Commit(commit.to_string())).await {
+        Ok(found) => Some(found.release),
+        Err(error) if error.kind == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Wanted { commit, release })
+}
+
+/// Whether it may start, as things are now; refused is an error.
+pub(super) async fn admitted(
+    attempt: &Attempt<'_>,
+    supply: &Supply,
+    args: &Args,
+    wanted: &Wanted,
+) -> Result<Admission, CommandError> {
+    let environment = attempt.context.environment(&attempt.stream).await?;
+    let serving = attempt.context.deployment(&attempt.stream, environment.serving).await?;
+    match admit(supply, args, wanted, serving.as_ref(), &environment)? {
+        Admission::Refused(refusal) => Err(refused(&refusal, attempt.site, &environment)),
+        admission => Ok(admission),
+    }
+}
+
+pub(super) fn admit(
+    supply: &Supply,
+    args: &Args,
+    wanted: &Wanted,
+    serving: Option<&Deployment>,
+    environment: &EnvironmentRecord,
+) -> Result<Admission, CommandError> {
+    let commit = &wanted.commit;
+    let ancestry = match (serving, &supply.repository) {
+        (None, _) => None,
+        (Some(serving), Some(repository)) => {
+            Some((&serving.release, repository.ancestry(commit, &serving.release.commit)?))
+        }
+        (Some(serving), None) => Some((&serving.release, Ancestry::Unknown)),
+    };
+    let hold = match &environment.hold {
+        None => None,
+        Some(hold) => {
+            let withdrawal = match (&hold.withdrawn, &supply.repository) {
+                (Some(withdrawn), Some(repository)) => {
+                    repository.withdrawal(commit, &withdrawn.bad.commit, &withdrawn.good.commit)?
+                }
+                _ => Withdrawal::Unknown,
+            };
+            Some((hold, withdrawal))
+        }
+    };
+    if let (Some(hold), Some(fixes)) = (&environment.hold, args.fixes)
+        && hold.deployment != Some(fixes)
+    {
+        let text = format!("rollback #{fixes} is not what keeps deploys away");
+        return Err(match hold.deployment {
+            Some(number) => CommandError::new(ErrorKind::Usage, text).hint(format!("--fixes '#{number}'")),
+            None => {
+                CommandError::new(ErrorKind::Usage, text).hint("relman unhold --reason '…': lift the hold")
+            }
+        });
+    }
+    let overrides =
+        Overrides { hold: args.override_hold, older: args.allow_older, fixes: args.fixes.is_some() };
+    Ok(policy::admit_deploy(&wanted.shown(), args.target.is_some(), ancestry, hold, overrides))
+}
+
+pub(super) fn refused(refusal: &Refusal, site: &Site, environment: &EnvironmentRecord) -> CommandError {
+    let rollback = environment.hold.as_ref().and_then(|hold| hold.deployment);
+    let id = rollback.map_or("ID".to_owned(), |number| format!("{}#{number}", site.name));
+    let error = CommandError::new(ErrorKind::Refused, refusal.to_string());
+    match refusal {
+        Refusal::Hold { .. } => error.hint("relman unhold --reason '…': lift it"),
+        Refusal::BringsBack { .. } => error
+            .hint("git revert the withdrawn commits, then push")
+            .hint(format!(
+                "relman deploy --fixes {id} --reason '…': when a later commit repairs what was wrong with them"
+            ))
+            .hint("relman unhold --reason '…': when they were not to blame"),
+        Refusal::CannotJudge { .. } => error
+            .hint("git fetch --unshallow (GitHub Actions: fetch-depth: 0), then again")
+            .hint("--override-hold --reason '…'"),
+        Refusal::NotNewer { .. } => {
+            error.hint("relman rollback --to TARGET: go back on purpose").hint("--allow-older --reason '…'")
+        }
+    }
+}
