@@ -141,7 +141,23 @@ impl<'a> Attempt<'a> {
             run,
             deadline: self.deadline,
         };
-        driver.drive(state).await.map_err(|broken| outcome::of_broken(broken, plan))
+        match driver.drive(state).await {
+            Ok(driven) => Ok(driven),
+            Err(broken) => Err(self.who_took_over(outcome::of_broken(broken, plan)).await),
+        }
+    }
+
+    /// Whoever was preempted hears by whom.
+    async fn who_took_over(&self, error: CommandError) -> CommandError {
+        if error.kind != ErrorKind::Held {
+            return error;
+        }
+        match self.context.ledger.lease(&self.stream).await {
+            Ok(Some(lease)) if lease.fence != self.held.lease.fence.number => {
+                error.detail(format!("Taken over by {}", lease.holder))
+            }
+            _ => error,
+        }
     }
 
     /// Goes on with a deployment that somebody left, in the direction that it had. With `back`, it turns back first

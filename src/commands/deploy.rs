@@ -8,7 +8,7 @@ use super::outcome::{conclude, stages};
 use super::{CommandError, Context, Site, Supply, release, target};
 use crate::domain::deployment::{Deployment, Kind, Outcome, Phase};
 use crate::domain::event::{Event, Started};
-use crate::domain::id::{CommitSha, HostName};
+use crate::domain::id::{CommitSha, DeploymentNumber, HostName};
 use crate::domain::plan::Plan;
 use crate::domain::policy::{self, Admission, Ancestry, Overrides, Refusal, Withdrawal};
 use crate::domain::record::EnvironmentRecord;
@@ -35,8 +35,8 @@ pub struct Args {
     pub allow_older: bool,
     /// Deploy in spite of a hold.
     pub override_hold: bool,
-    /// The target repairs what was withdrawn; the text says how it is known.
-    pub fixes: Option<String>,
+    /// The target repairs what this rollback withdrew.
+    pub fixes: Option<DeploymentNumber>,
     /// Only these hosts.
     pub hosts: Vec<HostName>,
     /// How HEAD is released when it has no release.
@@ -86,7 +86,9 @@ async fn deploy(
             true => {
                 // A hold that was set meanwhile counts, unless the pivot is past or it is on its way back.
                 if !active.committed && active.phase != Phase::RollingBack {
-                    admitted(attempt, supply, args, &wanted).await?;
+                    admitted(attempt, supply, args, &wanted).await.map_err(|refused| {
+                        refused.hint(format!("relman abort: take {}#{} back", site.name, active.number))
+                    })?;
                 }
                 attempt.take_over(&active, None).await?
             }
@@ -199,7 +201,7 @@ async fn admitted(
     let environment = attempt.context.environment(&attempt.stream).await?;
     let serving = attempt.context.deployment(&attempt.stream, environment.serving).await?;
     match admit(supply, args, wanted, serving.as_ref(), &environment)? {
-        Admission::Refused(refusal) => Err(refused(&refusal)),
+        Admission::Refused(refusal) => Err(refused(&refusal, attempt.site, &environment)),
         admission => Ok(admission),
     }
 }
@@ -231,18 +233,33 @@ fn admit(
             Some((hold, withdrawal))
         }
     };
+    if let (Some(hold), Some(fixes)) = (&environment.hold, args.fixes)
+        && hold.deployment != Some(fixes)
+    {
+        let text = format!("rollback #{fixes} is not what keeps deploys away");
+        return Err(match hold.deployment {
+            Some(number) => CommandError::new(ErrorKind::Usage, text).hint(format!("--fixes '#{number}'")),
+            None => {
+                CommandError::new(ErrorKind::Usage, text).hint("relman unhold --reason '…': lift the hold")
+            }
+        });
+    }
     let overrides =
         Overrides { hold: args.override_hold, older: args.allow_older, fixes: args.fixes.is_some() };
     Ok(policy::admit_deploy(&wanted.shown(), args.target.is_some(), ancestry, hold, overrides))
 }
 
-fn refused(refusal: &Refusal) -> CommandError {
+fn refused(refusal: &Refusal, site: &Site, environment: &EnvironmentRecord) -> CommandError {
+    let rollback = environment.hold.as_ref().and_then(|hold| hold.deployment);
+    let id = rollback.map_or("ID".to_owned(), |number| format!("{}#{number}", site.name));
     let error = CommandError::new(ErrorKind::Refused, refusal.to_string());
     match refusal {
         Refusal::Hold { .. } => error.hint("relman unhold --reason '…': lift it"),
         Refusal::BringsBack { .. } => error
             .hint("git revert the withdrawn commits, then push")
-            .hint("--fixes '…' --reason '…': when a later commit repairs what was wrong with them")
+            .hint(format!(
+                "relman deploy --fixes {id} --reason '…': when a later commit repairs what was wrong with them"
+            ))
             .hint("relman unhold --reason '…': when they were not to blame"),
         Refusal::CannotJudge { .. } => error
             .hint("git fetch --unshallow (GitHub Actions: fetch-depth: 0), then again")
@@ -344,7 +361,7 @@ async fn dry_run(
     let wanted = wanted(context, site, supply, &args).await?;
     let mut report = Report::new(site, ReportResult::Planned);
     match admit(supply, &args, &wanted, serving.as_ref(), &environment)? {
-        Admission::Refused(refusal) => return Err(refused(&refusal)),
+        Admission::Refused(refusal) => return Err(refused(&refusal, site, &environment)),
         Admission::Superseded => {
             report.result = ReportResult::Superseded;
             report.from_version = serving.map(|deployment| deployment.release.version);

@@ -3,6 +3,7 @@
 
 mod convert;
 mod git;
+mod image;
 
 use std::error::Error as StdError;
 

@@ -154,7 +154,7 @@ impl Job<'_> {
             }
             if tagged.as_ref() == Some(&bound.digest) || self.resolve(bound.digest.as_str()).await?.is_some()
             {
-                return self.finish(record, tagged, &known, State::Existing).await;
+                return Ok(self.finish(record, Ok((tagged, &known)), State::Existing).await);
             }
             lost = true;
             self.context.progress.note(&format!(
@@ -179,7 +179,7 @@ impl Job<'_> {
         let state = if matches!(source, Source::Build) { State::Built } else { State::Adopted };
         let engine = match source {
             // Asked before a number is taken: a number that is not used is burnt.
-            Source::Build => Some(self.supply.builder.engine().await.map_err(fail::image)?),
+            Source::Build => Some(self.supply.builder.engine().await?),
             Source::Found(_) => None,
         };
         let version = self.claim(&wanted, &known).await?;
@@ -198,23 +198,30 @@ impl Job<'_> {
         };
         let (record, ours) = self.bind(&version, &manifest, engine).await?;
         // After a push the tag points to what was pushed; whoever lost a race puts it back.
-        let tagged = if ours && state == State::Built {
-            Some(manifest.digest.clone())
-        } else {
-            self.resolve(&sha_tag).await?
+        let pushed = (ours && state == State::Built).then(|| manifest.digest.clone());
+        let asked = async {
+            let tagged = match pushed {
+                Some(digest) => Some(digest),
+                None => self.resolve(&sha_tag).await?,
+            };
+            Ok((tagged, self.known().await?))
+        };
+        // The release exists by now: what fails from here on is told, and a later run repairs it.
+        let asked = asked.await;
+        let found = match &asked {
+            Ok((tagged, known)) => Ok((tagged.clone(), known)),
+            Err(error) => Err(error),
         };
         let state = if ours { state } else { State::Existing };
-        let known = self.known().await?;
-        self.finish(&record, tagged, &known, state).await
+        Ok(self.finish(&record, found, state).await)
     }
 
     async fn finish(
         &self,
         record: &ReleaseRecord,
-        tagged: Option<Digest>,
-        known: &Known,
+        found: Result<(Option<Digest>, &Known), &CommandError>,
         state: State,
-    ) -> Result<Report, CommandError> {
+    ) -> Report {
         let identity = &record.release.identity;
         let mut report = self.report(state);
         report.version = Some(identity.version.clone());
@@ -224,16 +231,16 @@ impl Job<'_> {
             report.plan =
                 vec![format!("nothing to build: {} is {}", identity.version.tag(), identity.image())];
             report.tags.clone_from(&record.tags);
-            return Ok(report);
+            return report;
         }
-        let Tagged { tags, conflicts, incomplete } = self.project(record, tagged, known).await?;
+        let Tagged { tags, conflicts, incomplete } = self.project(record, found).await;
         for text in conflicts.iter().chain(&incomplete) {
             self.context.progress.note(text);
         }
         report.tags = tags;
         report.conflicts = conflicts;
         report.incomplete = incomplete;
-        Ok(report)
+        report
     }
 
     async fn plan(&self, wanted: &Wanted, known: &Known, source: &Source) -> Result<Report, CommandError> {
@@ -314,7 +321,7 @@ impl Job<'_> {
 
     async fn resolve(&self, reference: &str) -> Result<Option<Digest>, CommandError> {
         let repository = &self.supply.image.repository;
-        self.supply.registry.resolve(repository, reference).await.map_err(fail::registry)
+        Ok(self.supply.registry.resolve(repository, reference).await?)
     }
 }
 
@@ -325,7 +332,7 @@ async fn in_git<T: Send + 'static>(
 ) -> Result<T, CommandError> {
     let repository = repository.clone();
     match tokio::task::spawn_blocking(move || ask(&repository)).await {
-        Ok(result) => result.map_err(fail::git),
+        Ok(result) => Ok(result?),
         Err(e) => {
             Err(CommandError::new(ErrorKind::Bug, "reading the git repository ended early").caused_by(e))
         }

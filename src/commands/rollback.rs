@@ -100,14 +100,25 @@ async fn rollback(
     hosts: Vec<HostName>,
 ) -> Result<Report, CommandError> {
     let (context, site) = (attempt.context, attempt.site);
-    if let Some(unfinished) = unfinished_rollback(context, site, args).await?
-        && let Some(done) = attempt.take_over(&unfinished, None).await?
-    {
-        return conclude(context, site, done).await;
-    }
-    // What is in flight is what the user wants to be rid of, so it is looked at before it is ended.
-    let bad = bad(context, site).await?;
-    let mut choice = choice(context, site, supply, args, bad.as_ref()).await?;
+    let unfinished = unfinished_rollback(context, site, args).await?;
+    let (bad, mut choice) = match unfinished {
+        // The same on the same hosts is the same rollback.
+        Some(left)
+            if hosts.iter().all(|host| left.hosts.contains(host)) && hosts.len() == left.hosts.len() =>
+        {
+            match attempt.take_over(&left, None).await? {
+                Some(done) => return conclude(context, site, done).await,
+                None => again(context, site, left).await?,
+            }
+        }
+        Some(left) => again(context, site, left).await?,
+        // What is in flight is what the user wants to be rid of, so it is looked at before it is ended.
+        None => {
+            let bad = bad(context, site).await?;
+            let choice = choice(context, site, supply, args, bad.as_ref()).await?;
+            (bad, choice)
+        }
+    };
     let environment = context.environment(&attempt.stream).await?;
     if let Some(active) = context.deployment(&attempt.stream, environment.active).await? {
         attempt.make_way(&active, true).await?;
@@ -202,6 +213,22 @@ async fn unfinished_rollback(
         }
     };
     Ok(same.then_some(active))
+}
+
+/// A rollback that somebody left, anew: to where it went, and from what it took back.
+async fn again(
+    context: &Context,
+    site: &Site,
+    left: Deployment,
+) -> Result<(Option<Deployment>, Choice), CommandError> {
+    let bad = context.deployment(&context.stream(&site.name), left.rollback_of).await?;
+    let choice = Choice {
+        release: left.release.clone(),
+        deployment: Some(left),
+        passed_over: Vec::new(),
+        notes: Vec::new(),
+    };
+    Ok((bad, choice))
 }
 
 /// What is to be taken back: the deployment in flight once requests may have reached it, or else the one that

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::{Component, Path};
 
 use super::{Access, Config, Environment, Via};
-use crate::domain::run::{RunConfig, SecretRef};
+use crate::domain::run::{RunConfig, RunFault, is_variable};
 use crate::host::wire::HostAddress;
 
 /// Key and reason of each problem.
@@ -30,7 +30,7 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
     ensure(&mut found, "ansible.command", is_path(&config.ansible.command), || UNSAFE_PATH.to_owned());
     for name in config.ansible.vars.keys() {
         let key = format!("ansible.vars.{name}");
-        ensure(&mut found, &key, is_variable(name), || "is not a variable name".to_owned());
+        ensure(&mut found, &key, is_variable(name), || RunFault::NotAVariable.to_string());
     }
     range(&mut found, "lease.seconds", config.lease.seconds, 10, 3_600);
     if let Some(name) = &config.service.default_environment {
@@ -40,7 +40,9 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
         });
     }
     for (name, environment) in &config.environments {
-        check_environment(&format!("environments.{name}"), environment, root, &mut found);
+        let at = format!("environments.{name}");
+        check_environment(&at, environment, root, &mut found);
+        check_run_in(&at, config, environment, &mut found);
     }
     found
 }
@@ -69,34 +71,17 @@ fn check_image(config: &Config, found: &mut Problems) {
 }
 
 fn check_run(run: &RunConfig, found: &mut Problems) {
-    ensure(found, "run.port", run.port > 0, || "is 0".to_owned());
-    check_variables("run.env", run.env.iter(), found);
-    for (name, secret) in &run.secrets {
-        let key = format!("run.secrets.{name}");
-        ensure(found, &key, is_variable(name), || NOT_A_VARIABLE.to_owned());
-        let good = match secret {
-            SecretRef::Env(variable) => is_variable(variable),
-            SecretRef::File(path) => is_clean(path),
-        };
-        ensure(found, &key, good, || "is neither env:NAME nor file:PATH".to_owned());
+    found.extend(run.check().into_iter().map(|p| (format!("run.{}", p.key), p.fault.to_string())));
+}
+
+/// What is wrong only with the run configuration that an environment makes: its own variables.
+fn check_run_in(at: &str, config: &Config, environment: &Environment, found: &mut Problems) {
+    for problem in config.run_in(environment).check() {
+        let name = problem.key.strip_prefix("env.").filter(|name| environment.env.contains_key(*name));
+        if let Some(name) = name {
+            found.push((format!("{at}.env.{name}"), problem.fault.to_string()));
+        }
     }
-    for (n, volume) in run.volumes.iter().enumerate() {
-        ensure(found, &format!("run.volumes[{n}]"), is_volume(volume), || {
-            "is not /host/path:/container/path[:ro], both absolute and without ..".to_owned()
-        });
-    }
-    range(found, "run.memory_mib", run.memory_mib, 16, 1024 * 1024);
-    range(found, "run.pids", run.pids.into(), 8, 1_000_000);
-    range(found, "run.stop_timeout_seconds", run.stop_timeout_seconds.into(), 1, 3_600);
-    let health = &run.health;
-    let visible = health.path.len() <= 1_000 && health.path.bytes().all(|b| b.is_ascii_graphic());
-    ensure(found, "run.health.path", health.path.starts_with('/') && visible, || {
-        "is not a path that starts with / and holds neither spaces nor control characters".to_owned()
-    });
-    range(found, "run.health.interval_ms", health.interval_ms, 50, 60_000);
-    range(found, "run.health.timeout_ms", health.timeout_ms, 50, 60_000);
-    range(found, "run.health.start_period_seconds", health.start_period_seconds, 1, 3_600);
-    range(found, "run.health.good_probes", health.good_probes.into(), 1, 100);
 }
 
 fn check_environment(at: &str, environment: &Environment, root: &Path, found: &mut Problems) {
@@ -135,7 +120,6 @@ fn check_environment(at: &str, environment: &Environment, root: &Path, found: &m
     }
     range(found, &format!("{at}.bake_seconds"), environment.bake_seconds, 0, 86_400);
     range(found, &format!("{at}.drain_seconds"), environment.drain_seconds, 0, 3_600);
-    check_variables(&format!("{at}.env"), environment.env.iter(), found);
 }
 
 fn check_host(at: &str, host: &HostAddress, found: &mut Problems) {
@@ -164,23 +148,16 @@ fn check_access(at: &str, access: &Access, found: &mut Problems) {
 fn check_variables<'a>(at: &str, all: impl Iterator<Item = (&'a String, &'a String)>, found: &mut Problems) {
     for (name, value) in all {
         let key = format!("{at}.{name}");
-        ensure(found, &key, is_variable(name), || NOT_A_VARIABLE.to_owned());
-        ensure(found, &key, !value.contains('\0'), || "holds a NUL byte".to_owned());
+        ensure(found, &key, is_variable(name), || RunFault::NotAVariable.to_string());
+        ensure(found, &key, !value.contains('\0'), || RunFault::Nul.to_string());
     }
 }
 
-const NOT_A_VARIABLE: &str = "is not a variable name: letters, digits and _, not starting with a digit";
 const NOT_A_USER: &str = "is not a user name: letters, digits, _ . and -, starting with a letter or _";
 const UNSAFE_PATH: &str = "is not a path that ssh and ansible take as it is: letters, digits and _ . / ~ + @ , : = -, not starting with -";
 
 fn is_clean(text: &str) -> bool {
     !text.chars().any(char::is_control)
-}
-
-fn is_variable(text: &str) -> bool {
-    text.len() <= 200
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        && text.bytes().next().is_some_and(|b| !b.is_ascii_digit())
 }
 
 /// Nothing that a shell, ssh (`%h`, `${X}`) or Jinja (`{{`) would expand.
@@ -238,19 +215,6 @@ fn is_repository(text: &str) -> bool {
     registry && text.len() <= 200 && path.split('/').all(component)
 }
 
-fn is_volume(text: &str) -> bool {
-    let path = |path: &str| {
-        path.starts_with('/')
-            && path.len() > 1
-            && path.split('/').all(|part| part != "..")
-            && path.chars().all(|c| !c.is_control() && c != ',' && c != '"')
-    };
-    let mut parts = text.split(':');
-    let (host, container) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let mode = parts.next();
-    path(host) && path(container) && matches!(mode, None | Some("ro" | "rw")) && parts.next().is_none()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn repositories_volumes_and_variables() {
+    fn repositories_are_named_in_full() {
         all(
             is_repository,
             &["registry.example/web", "127.0.0.1:5000/team/web", "localhost/a__b/c-d.e"],
@@ -304,11 +268,5 @@ mod tests {
                 "http://r.example/a",
             ],
         );
-        all(
-            is_volume,
-            &["/srv/data:/data", "/srv/data:/data:ro", "/a:/b:rw"],
-            &["data:/data", "/a", "/a:/b:z", "/a/../b:/c", "/a:/b:ro:x", "/:/b", "/a,x:/b"],
-        );
-        all(is_variable, &["A", "_a1"], &["", "1A", "A-B", "A=B", "A B", "ä"]);
     }
 }

@@ -170,6 +170,9 @@ pub struct Hold {
     pub actor: Actor,
     /// When.
     pub since: Timestamp,
+    /// The rollback that set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<DeploymentNumber>,
     /// After a rollback: which commits must not come back. None: no deploy at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Withdrawn>,

@@ -137,7 +137,10 @@ pub fn admit_deploy(
             None => {}
             Some(_) if overrides.hold => used.push("override-hold".to_owned()),
             Some(Refusal::BringsBack { .. } | Refusal::CannotJudge { .. }) if overrides.fixes => {
-                used.push("fixes".to_owned());
+                used.push(match hold.deployment {
+                    Some(number) => format!("fixes #{number}"),
+                    None => "fixes".to_owned(),
+                });
             }
             Some(refusal) => return Admission::Refused(refusal),
         }

@@ -213,6 +213,7 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
                 reason: reason.clone(),
                 actor: entry.actor.clone(),
                 since: entry.at,
+                deployment: None,
                 withdrawn: None,
             });
         }
@@ -427,11 +428,20 @@ fn take_back(
         put_verdict(entry, version, Verdict::Withdrawn, Some(reason.clone()), after);
     }
     if deployment.sets_hold {
+        let mut withdrawn = withdrawn.clone();
+        // Back, and further back: what the first rollback took away stays away too.
+        let earlier = environment.hold.take().and_then(|hold| hold.withdrawn);
+        if let Some(earlier) = earlier.filter(|earlier| earlier.good.digest == withdrawn.bad.digest) {
+            withdrawn.bad = earlier.bad;
+            let more = earlier.versions.into_iter().filter(|version| !withdrawn.versions.contains(version));
+            withdrawn.versions.extend(more.collect::<Vec<_>>());
+        }
         environment.hold = Some(Hold {
             reason,
             actor: entry.actor.clone(),
             since: entry.at,
-            withdrawn: Some(withdrawn.clone()),
+            deployment: Some(deployment.number),
+            withdrawn: Some(withdrawn),
         });
     }
 }

@@ -1,9 +1,13 @@
 //! How a release is run: the run configuration that is snapshotted with each deployment and comes back with a
 //! rollback. It holds references to secrets, never a secret.
 
+mod check;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::check::{RunFault, RunProblem, SECRETS_DIRECTORY, Volume, is_variable};
 
 /// The run configuration of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

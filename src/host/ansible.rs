@@ -4,12 +4,12 @@
 //! that was asked gets exactly one reply; a host that was reached but gave no answer is not said to be unreachable,
 //! since it may have acted.
 
-use super::play::inventory::{Login, Way};
+use super::play::inventory::{Login, Way, addresses};
 use super::play::outcome::Outcome;
 use super::play::{Owner, Play, Tool};
-use super::redact::Redactor;
 use super::roles::{self, Roles};
-use super::wire::{HostAddress, HostError, HostErrorCode};
+use super::wire::HostAddress;
+use super::wire::redact::Redactor;
 use super::{Fleet, Identity, Replies, Reply, Task};
 use crate::domain::id::{Digest, HostName};
 
@@ -32,28 +32,6 @@ impl Ansible {
     fn addresses(&self, hosts: &[HostName]) -> (Vec<&HostAddress>, Vec<Reply>) {
         addresses(&self.hosts, hosts)
     }
-}
-
-/// The addresses of these hosts, and a reply for each that has none.
-pub(super) fn addresses<'a>(
-    known: &'a [HostAddress],
-    hosts: &[HostName],
-) -> (Vec<&'a HostAddress>, Vec<Reply>) {
-    let mut unknown = Vec::new();
-    let mut found = Vec::new();
-    for name in hosts {
-        match known.iter().find(|host| host.name == *name) {
-            Some(host) => found.push(host),
-            None => unknown.push(Reply {
-                host: name.clone(),
-                result: Err(HostError::new(
-                    HostErrorCode::Unreachable,
-                    "it is not among the environment's hosts any more",
-                )),
-            }),
-        }
-    }
-    (found, unknown)
 }
 
 #[async_trait::async_trait]
@@ -91,7 +69,7 @@ impl Fleet for Ansible {
             return Replies { replies: unknown, log: None };
         }
         let request = roles::encoded(&self.identity, &task.command);
-        let redactor = Redactor::of(&task.command).and(&request);
+        let redactor = Redactor::of(&task.command).and("request", &request);
         let play = Play {
             tool: &self.tool,
             owner: Owner::Relman,
@@ -102,6 +80,6 @@ impl Fleet for Ansible {
         };
         let mut replies = roles::replies(&addresses, play.run().await, Outcome::observation);
         replies.replies.extend(unknown);
-        redactor.clean(replies)
+        replies.without(&redactor)
     }
 }

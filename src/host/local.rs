@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::play::inventory::Way;
 use super::play::outcome;
 use super::play::{Tool, process};
-use super::redact::Redactor;
 use super::roles::{self, Roles};
+use super::wire::redact::Redactor;
 use super::wire::{HostAddress, HostError, HostErrorCode};
 use super::{Fleet, HostResult, Identity, Replies, Reply, Task};
 use crate::domain::id::{Digest, HostName};
@@ -108,6 +108,7 @@ impl Fleet for Local {
         if hosts.contains(&self.host.name) {
             replies.replies.push(Reply { host: self.host.name.clone(), result: self.ask(task).await });
         }
-        Redactor::of(&task.command).and(&roles::encoded(&self.identity, &task.command)).clean(replies)
+        let request = roles::encoded(&self.identity, &task.command);
+        replies.without(&Redactor::of(&task.command).and("request", &request))
     }
 }

@@ -16,13 +16,12 @@ pub mod play;
 #[cfg(feature = "cli")]
 pub mod playbook;
 #[cfg(feature = "cli")]
-mod redact;
-#[cfg(feature = "cli")]
 pub mod roles;
 pub mod wire;
 
 use crate::domain::id::{Digest, EnvironmentName, HostName, ServiceName, Token};
 use crate::domain::release::ReleaseRef;
+use wire::redact::Redactor;
 use wire::{Command, HostError, Observation, PROTOCOL, Request};
 
 /// In whose name hosts are asked.
@@ -88,6 +87,27 @@ pub struct Replies {
     pub log: Option<String>,
 }
 
+/// Most characters of a message.
+const MESSAGE: usize = 600;
+
+impl Replies {
+    /// The replies without these secrets, and then with messages of a bearable length.
+    #[must_use]
+    pub fn without(self, redactor: &Redactor) -> Self {
+        let clean = |reply: Reply| Reply {
+            host: reply.host,
+            result: reply.result.map_err(|error| {
+                let error = redactor.error(error);
+                HostError { message: error.message.chars().take(MESSAGE).collect(), ..error }
+            }),
+        };
+        Self {
+            replies: self.replies.into_iter().map(clean).collect(),
+            log: self.log.map(|log| redactor.text(&log)),
+        }
+    }
+}
+
 /// The port.
 #[async_trait::async_trait]
 pub trait Fleet: Send + Sync {
@@ -110,4 +130,22 @@ pub trait Fleet: Send + Sync {
 
     /// Performs a task on each of these hosts. Always one reply for each.
     async fn perform(&self, hosts: &[HostName], task: &Task) -> Replies;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::HostErrorCode;
+
+    #[test]
+    fn invariant_10_replies_are_freed_of_secrets_before_they_are_cut() {
+        let message = format!("{}hunter22", "x".repeat(MESSAGE - 4));
+        let error = HostError::new(HostErrorCode::NoAnswer, message);
+        let reply = Reply { host: "host1".parse().unwrap(), result: Err(error) };
+        let replies = Replies { replies: vec![reply], log: Some("fatal: hunter22".to_owned()) };
+        let shown = replies.without(&Redactor::default().and("key", "hunter22"));
+        assert_eq!(shown.log.unwrap(), "fatal: [secret key]");
+        let message = &shown.replies[0].result.as_ref().unwrap_err().message;
+        assert!(!message.contains("hunt") && message.chars().count() <= MESSAGE, "{message}");
+    }
 }

@@ -28,6 +28,10 @@ const CALLBACK: &str = include_str!("../../ansible/callback_plugins/relman.py");
 
 const INVENTORY: &str = "inventory.json";
 const VARIABLES: &str = "variables";
+/// Sets the signal that a child gets when its parent dies; part of util-linux, which every Debian has.
+const SETPRIV: &str = "/usr/bin/setpriv";
+/// What it ends with when there is no such program.
+const NOT_THERE: i32 = 127;
 
 /// How `ansible-playbook` is found and what it is given of this process's environment.
 #[derive(Debug, Clone)]
@@ -221,7 +225,15 @@ impl Play<'_> {
         write(&directory.path().join("relman.py"), CALLBACK)?;
 
         let playbook = self.playbook.canonicalize().map_err(failed(self.playbook.display().to_string()))?;
-        let mut command = tokio::process::Command::new(&self.tool.command);
+        // A relman that is killed takes the playbook with it: it would wait for its variables for ever.
+        let setpriv = Path::new(SETPRIV).exists();
+        let mut command = match setpriv {
+            true => tokio::process::Command::new(SETPRIV),
+            false => tokio::process::Command::new(&self.tool.command),
+        };
+        if setpriv {
+            command.args(["--pdeathsig", "TERM", "--", &self.tool.command]);
+        }
         command
             .args(argv(&playbook, directory.path()))
             .env_clear()
@@ -230,13 +242,17 @@ impl Play<'_> {
         let variables = Value::Object(self.variables).to_string().into_bytes();
         let variables = pipe::offer(directory.path().join(VARIABLES), variables)
             .map_err(failed("making a named pipe"))?;
-        let printed = process::run(command, &[]).await.map_err(|source| {
-            if source.kind() == io::ErrorKind::NotFound {
-                let requirements = playbook.with_file_name("requirements.txt");
-                return PlayError::NoAnsible { command: self.tool.command.clone(), requirements };
-            }
-            failed(format!("running {}", self.tool.command))(source)
+        let no_ansible = || PlayError::NoAnsible {
+            command: self.tool.command.clone(),
+            requirements: playbook.with_file_name("requirements.txt"),
+        };
+        let printed = process::run(command, &[]).await.map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => no_ansible(),
+            _ => failed(format!("running {}", self.tool.command))(source),
         })?;
+        if setpriv && printed.rc == NOT_THERE {
+            return Err(no_ansible());
+        }
         drop(variables);
         let results = std::fs::read_to_string(directory.path().join("results")).unwrap_or_default();
         Ok(Played { outcomes: outcome::read(&results), log: printed.stdout + &printed.stderr })

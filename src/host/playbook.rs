@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::ansible::addresses;
-use super::play::inventory::{Login, Way};
+use super::play::inventory::{Login, Way, addresses};
 use super::play::outcome::Outcome;
 use super::play::{Owner, Play, Tool};
 use super::roles;
+use super::wire::redact::Redactor;
 use super::wire::{Authority, Command, HostAddress, HostError, HostErrorCode, Observation, Slot, SlotView};
 use super::{Fleet, HostResult, Identity, Replies, Reply, Task};
 use crate::domain::id::{Digest, HostName};
@@ -91,7 +91,7 @@ impl OwnPlaybook {
         };
         let mut replies = roles::replies(&addresses, play.run().await, read);
         replies.replies.extend(unknown);
-        replies
+        replies.without(&Redactor::default())
     }
 }
 

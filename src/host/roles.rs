@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::play::inventory::Way;
 use super::play::outcome::{self, Outcome};
 use super::play::{Owner, Play, PlayError, Played, Tool};
+use super::wire::redact::Redactor;
 use super::wire::{Command, HostAddress, HostError, HostErrorCode};
 use super::{Identity, Replies, Reply};
 use crate::domain::id::Digest;
@@ -89,7 +90,7 @@ impl Roles {
         variables.insert(REQUEST.into(), encoded(identity, &Command::Observe {}).into());
         let playbook = self.directory.join("site.yml");
         let play = Play { tool, owner: Owner::Relman, playbook: &playbook, hosts, way, variables };
-        replies(hosts, play.run().await, Outcome::observation)
+        replies(hosts, play.run().await, Outcome::observation).without(&Redactor::default())
     }
 }
 

@@ -8,6 +8,7 @@ use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{BuildImageOptionsBuilder, PushImageOptionsBuilder};
 use futures_util::StreamExt as _;
+use hyper::header::HeaderValue;
 
 use super::{BuildRequest, Builder, Cause, ImageError, Output};
 use crate::host::wire::Secret;
@@ -45,6 +46,8 @@ impl std::fmt::Debug for DockerBuilder {
 
 /// Where the engine is when nobody says.
 pub const SOCKET: &str = "unix:///var/run/docker.sock";
+/// The header that carries a login to the engine.
+const LOGIN: &str = "x-registry-auth";
 /// Seconds: sending a large context takes its time.
 const TIMEOUT: u64 = 900;
 /// Lines of output that a failure shows.
@@ -64,6 +67,12 @@ impl DockerBuilder {
             _ => return Err(self.unavailable("only unix:// and tcp:// addresses are known".into())),
         };
         let docker = docker.map_err(|e| self.unavailable(Box::new(e)))?;
+        let docker = docker.with_request_modifier(|mut request| {
+            if let Some(login) = request.headers_mut().get_mut(LOGIN) {
+                url_safe(login);
+            }
+            request
+        });
         docker.negotiate_version().await.map_err(|e| self.unavailable(Box::new(e)))
     }
 
@@ -164,6 +173,25 @@ fn credentials(login: PushLogin, registry: String) -> DockerCredentials {
     }
 }
 
+/// From base64 to its URL-safe form, padded. The engine reads no other, and bollard writes the standard one: a
+/// password with `~`, `>`, `?` or a letter outside of ASCII would be a login that cannot be read.
+fn url_safe(login: &mut HeaderValue) {
+    let bytes: Vec<u8> = login
+        .as_bytes()
+        .iter()
+        .map(|byte| match byte {
+            b'+' => b'-',
+            b'/' => b'_',
+            other => *other,
+        })
+        .collect();
+    // Every byte was in a header before or is visible ASCII.
+    if let Ok(mut value) = HeaderValue::from_bytes(&bytes) {
+        value.set_sensitive(true);
+        *login = value;
+    }
+}
+
 fn said(error: &bollard::errors::Error) -> String {
     match error {
         bollard::errors::Error::DockerStreamError { error } => error.clone(),
@@ -208,6 +236,69 @@ mod tests {
         assert_eq!(plain("\u{1b}[31mred\u{1b}[0m\r\n"), "red");
         assert_eq!(plain("a\tb\u{7}"), "a b");
         assert_eq!(plain("\u{1b}["), "");
+    }
+
+    /// An engine on a loopback port that takes a push; what it was sent comes back.
+    async fn pushed(password: &str) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("tcp://{}", listener.local_addr().unwrap());
+        let login = PushLogin::Basic { user: "ada".into(), password: Secret::new(password.into()) };
+        let builder = DockerBuilder::new(
+            Some(address),
+            Box::new(move |_| {
+                let login = login.clone();
+                Box::pin(async move { Ok(Some(login)) })
+            }),
+        );
+        let engine = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let (mut text, mut part) = (String::new(), [0; 4096]);
+                // Several requests may come over one connection.
+                loop {
+                    let read = stream.read(&mut part).await.unwrap_or(0);
+                    if read == 0 {
+                        break;
+                    }
+                    text.push_str(&String::from_utf8_lossy(&part[..read]));
+                    if !text.ends_with("\r\n\r\n") {
+                        continue;
+                    }
+                    let push = text.starts_with("POST");
+                    let body = if push { "{}\n" } else { r#"{"ApiVersion":"1.47"}"# };
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                        body.len()
+                    );
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    if push {
+                        return text;
+                    }
+                    text.clear();
+                }
+            }
+        });
+        builder.push("registry.example/web", "v1", &|_| {}).await.unwrap();
+        engine.await.unwrap()
+    }
+
+    #[test]
+    fn both_letters_that_differ_are_replaced_and_the_login_stays_hidden() {
+        let mut value = HeaderValue::from_static("a+b/c=");
+        url_safe(&mut value);
+        assert_eq!((value.to_str().unwrap(), value.is_sensitive()), ("a-b_c=", true));
+    }
+
+    #[tokio::test]
+    async fn a_login_is_in_the_alphabet_that_the_engine_reads() {
+        // {"username":"ada","password":"~~~ÿ>?",…}
+        let expected = "eyJ1c2VybmFtZSI6ImFkYSIsInBhc3N3b3JkIjoifn5-w78-PyIsImF1dGgiOm51bGwsImVtYWlsIjpudWxsLCJzZXJ2ZXJhZGRyZXNzIjoicmVnaXN0cnkuZXhhbXBsZSIsImlkZW50aXR5dG9rZW4iOm51bGwsInJlZ2lzdHJ5dG9rZW4iOm51bGx9";
+        assert!(expected.contains('-'), "both alphabets would do");
+        let request = pushed("~~~ÿ>?").await;
+        let mut lines = request.lines().filter_map(|line| line.split_once(": "));
+        let login = lines.find(|(name, _)| name.eq_ignore_ascii_case(LOGIN)).map(|(_, value)| value);
+        assert_eq!(login, Some(expected), "{request}");
     }
 
     #[tokio::test]

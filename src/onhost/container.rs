@@ -9,8 +9,8 @@ use bollard::models::{
 };
 
 use super::checks::{Mount, SECRETS_DIRECTORY};
-use super::state::{Record, State};
-use crate::domain::id::ServiceName;
+use super::state::{Record, Stage, State};
+use crate::domain::id::{EnvironmentName, ServiceName};
 use crate::domain::release::ReleaseRef;
 use crate::host::wire::Slot;
 
@@ -127,6 +127,9 @@ fn labels(state: &State, slot: Slot, record: &Record) -> HashMap<String, String>
         ("slot", slot.to_string()),
         ("fence", fence.to_string()),
         ("ledger", state.ledger.to_string()),
+        // So that a host that lost its memory finds it again; references to secrets, never a secret.
+        ("run", serde_json::to_string(&record.run).unwrap_or_default()),
+        ("port", record.port.to_string()),
     ]
     .into_iter()
     .map(|(key, value)| (format!("relman.{key}"), value))
@@ -143,6 +146,27 @@ pub(super) fn labelled(labels: &HashMap<String, String>) -> Option<(ReleaseRef, 
         repository: get("repository")?.clone(),
     };
     Some((release, get("deployment")?.parse().ok()?))
+}
+
+/// What a container's labels tell of its slot, if it is one of this service and environment.
+pub(super) fn remembered(
+    labels: &HashMap<String, String>,
+    service: &ServiceName,
+    environment: &EnvironmentName,
+    slot: Slot,
+) -> Option<Record> {
+    let get = |key: &str| labels.get(&format!("relman.{key}")).map(String::as_str);
+    let is_ours = get("service") == Some(service.as_str())
+        && get("environment") == Some(environment.as_str())
+        && get("slot") == Some(slot.as_str());
+    let (release, deployment) = labelled(labels).filter(|_| is_ours)?;
+    Some(Record {
+        release,
+        deployment,
+        run: serde_json::from_str(get("run")?).ok()?,
+        port: get("port")?.parse().ok()?,
+        stage: Stage::Ready,
+    })
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Why a container was not healthy, on one screen: what it said, cleaned for a terminal and freed of secrets.
 
-use std::collections::BTreeMap;
-
-use crate::host::wire::Secret;
+use crate::host::wire::redact::Redactor;
 
 /// Lines of a log that are kept.
 pub(super) const LOG_LINES: usize = 20;
 
 const LINE: usize = 300;
+
+const ANSWER: usize = 200;
 
 /// One line without control characters, of at most this many characters.
 pub(super) fn clean(text: &str, length: usize) -> String {
@@ -19,26 +19,17 @@ pub(super) fn clean(text: &str, length: usize) -> String {
     line.chars().take(length.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// What a service answered to a probe, as it may be shown.
+pub(super) fn told(answer: &str, redactor: &Redactor) -> String {
+    clean(&redactor.text(answer), ANSWER)
+}
+
 /// The last lines of a log.
-pub(super) fn lines(log: &str, secrets: &BTreeMap<String, Secret>) -> Vec<String> {
-    let log = redact(log, secrets);
+pub(super) fn lines(log: &str, redactor: &Redactor) -> Vec<String> {
+    let log = redactor.text(log);
     let all: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
     let first = all.len().saturating_sub(LOG_LINES);
     all.into_iter().skip(first).map(|line| clean(&uncoloured(line), LINE)).collect()
-}
-
-/// The text without the values of secrets.
-pub(super) fn redact(text: &str, secrets: &BTreeMap<String, Secret>) -> String {
-    let mut text = text.to_owned();
-    for (name, secret) in secrets {
-        for value in secret.expose().lines().map(str::trim) {
-            // Shorter ones stand in too many words, and taking them out would tell them.
-            if value.len() >= 4 {
-                text = text.replace(value, &format!("[secret {name}]"));
-            }
-        }
-    }
-    text
 }
 
 /// A line without terminal sequences such as colours.
@@ -63,7 +54,7 @@ mod tests {
     fn lines_are_few_short_and_harmless() {
         let log =
             (0..50).map(|n| format!("line {n}\n\n")).collect::<String>() + "\u{1b}[31mred\u{1b}[0m\u{7}\tx\n";
-        let lines = lines(&log, &BTreeMap::new());
+        let lines = lines(&log, &Redactor::default());
         assert_eq!(lines.len(), LOG_LINES);
         assert_eq!(lines.last().unwrap(), "red  x");
         assert_eq!(lines[0], "line 31");
@@ -72,7 +63,12 @@ mod tests {
 
     #[test]
     fn invariant_10_a_secret_in_a_log_is_taken_out() {
-        let secrets = BTreeMap::from([("DB".to_owned(), Secret::new("hunter22\n".into()))]);
-        assert_eq!(lines("cannot log in with hunter22!", &secrets), ["cannot log in with [secret DB]!"]);
+        let redactor = Redactor::default().and("DB", "hunter22\n");
+        assert_eq!(lines("cannot log in with hunter22!", &redactor), ["cannot log in with [secret DB]!"]);
+        // Also one at the edge of what fits a line.
+        let long = format!("{}hunter22", "x".repeat(LINE - 4));
+        assert!(!lines(&long, &redactor)[0].contains("hunt"));
+        let answer = format!("503: {}hunter22", "x".repeat(ANSWER - 9));
+        assert!(!told(&answer, &redactor).contains("hunt"));
     }
 }

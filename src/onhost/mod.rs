@@ -4,6 +4,7 @@
 //! replaced or stopped; the way back is one file and one word to the proxy, and waits for nobody. What a verb may
 //! do is decided in [`transition`], without IO; what is durable comes before what is visible.
 
+mod adopt;
 pub mod boot;
 mod checks;
 mod container;

@@ -50,7 +50,8 @@ impl Paths {
 
     /// The map that says where the proxy sends a service's requests: the truth of routing.
     pub fn map(&self, service: &ServiceName) -> PathBuf {
-        self.state.join("maps").join(format!("{service}.map"))
+        // No service has such a name: there is no underscore in names.
+        self.state.join("_maps").join(format!("{service}.map"))
     }
 
     /// Secrets of a slot.

@@ -1,14 +1,18 @@
 //! One request, one answer: which verb does what.
 
-use super::observe::observe;
+use std::time::Duration;
+
+use super::observe::{observe, remembered};
 use super::store::Store;
-use super::{Host, prepare, retire, shift};
-use crate::host::wire::{Answer, AnswerResult, Command, HostError, HostErrorCode, PROTOCOL, Request};
+use super::{Host, adopt, prepare, retire, shift};
+use crate::host::wire::{
+    Answer, AnswerResult, Command, HostError, HostErrorCode, Observation, PROTOCOL, Request,
+};
 
 /// Does what is asked, then tells how things are. Never a partial answer.
 pub async fn perform(host: &Host<'_>, request: &Request) -> Answer {
     let result = match act(host, request).await {
-        Ok(()) => observe(host, &request.service).await,
+        Ok(()) => look(host, request).await,
         Err(error) => Err(error),
     };
     Answer {
@@ -17,6 +21,22 @@ pub async fn perform(host: &Host<'_>, request: &Request) -> Answer {
             Ok(observation) => AnswerResult::Done(Box::new(observation)),
             Err(error) => AnswerResult::Failed(error),
         },
+    }
+}
+
+/// How long the engine may take before `claim` and `revert`, which do not need it, answer without it.
+const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(10) };
+
+async fn look(host: &Host<'_>, request: &Request) -> Result<Observation, HostError> {
+    let seen = observe(host, &request.service);
+    if !matches!(request.command, Command::Claim { .. } | Command::Revert { .. }) {
+        return seen.await;
+    }
+    // It is done, and an engine that is down must not make a failure of it: who hears of one would try again.
+    match tokio::time::timeout(PATIENCE, seen).await {
+        Ok(Err(error)) if error.code == HostErrorCode::Engine => remembered(host, &request.service).await,
+        Err(_) => remembered(host, &request.service).await,
+        Ok(result) => result,
     }
 }
 
@@ -30,13 +50,22 @@ async fn act(host: &Host<'_>, request: &Request) -> Result<(), HostError> {
     match &request.command {
         Command::Observe {} => known(host, request),
         Command::Claim { .. } => {
+            match adopt::adopt(host, request).await {
+                // Whoever sends traffic back must not wait for an engine; `prepare` asks again.
+                Err(error) if error.code == HostErrorCode::Engine => {}
+                adopted => adopted?,
+            }
             Store::new(host, &request.service).change(request, |_| Ok(())).await.map(drop)
         }
         Command::Prepare { authority, release, run, secrets } => {
+            adopt::adopt(host, request).await?;
             let candidate = prepare::Candidate { authority, release, run, secrets };
             prepare::prepare(host, request, &candidate).await
         }
-        Command::Discard { authority } => retire::discard(host, request, authority).await,
+        Command::Discard { authority } => {
+            adopt::adopt(host, request).await?;
+            retire::discard(host, request, authority).await
+        }
         Command::Shift { authority, kind, weight } => {
             shift::shift(host, request, authority, *kind, *weight).await
         }
@@ -60,10 +89,49 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::domain::deployment::Kind;
     use crate::domain::id::Token;
+    use crate::host::wire::Slot;
     use crate::onhost::fake;
     use crate::onhost::properties::{on_trial, sample};
     use std::collections::BTreeMap;
     use std::fs;
+    use tokio::task::JoinHandle;
+
+    #[tokio::test]
+    async fn a_revert_and_a_claim_are_done_also_with_the_engine_dead_or_hung() {
+        for is_hung in [false, true] {
+            let (_root, paths) = fake::root();
+            let host = Host { paths: &paths, clock: &SystemClock };
+            let state = on_trial();
+            fs::create_dir_all(paths.service(&state.service)).unwrap();
+            Store::new(&host, &state.service).save(&state).unwrap();
+            let proxy = fake::proxy(&paths, Some("trial-green"));
+            let engine = is_hung.then(|| fake::engine(&paths, |_| None));
+            let authority = sample::authority(2);
+            for command in [Command::Claim { authority: authority.clone() }, Command::Revert { authority }] {
+                let request = sample::request(command);
+                let verb = request.command.verb();
+                let AnswerResult::Done(seen) = perform(&host, &request).await.result else {
+                    panic!("{verb} failed (hung: {is_hung})")
+                };
+                let taking = if verb == "claim" { Slot::Green } else { Slot::Blue };
+                assert_eq!(seen.serving().unwrap().slot, taking);
+                assert_eq!(seen.slots.len(), 2);
+                for view in &seen.slots {
+                    assert_eq!((view.running, view.healthy, &view.running_digest), (false, false, &None));
+                    assert_eq!(view.weight == 100, view.slot == taking, "{verb}");
+                }
+            }
+            if !is_hung {
+                let observe = sample::request(Command::Observe {});
+                let AnswerResult::Failed(error) = perform(&host, &observe).await.result else {
+                    panic!("nobody looked")
+                };
+                assert_eq!(error.code, HostErrorCode::Engine);
+            }
+            proxy.abort();
+            engine.inspect(JoinHandle::abort);
+        }
+    }
 
     #[tokio::test]
     async fn what_is_refused_changes_nothing() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::checks::{self, Mount};
 use super::container::{body, name};
 use super::engine::{Container, Engine, Image};
-use super::evidence::{lines, redact};
+use super::evidence::{lines, told};
 use super::policy::Policy;
 use super::probe::{Probe, probe};
 use super::proxy::Proxy;
@@ -19,6 +19,7 @@ use super::transition::Preparation;
 use super::{Host, retire, secrets as files};
 use crate::domain::release::ReleaseRef;
 use crate::domain::run::RunConfig;
+use crate::host::wire::redact::Redactor;
 use crate::host::wire::{Authority, Evidence, HostError, HostErrorCode, Request, Secret, Slot};
 
 /// What is to run, and for whom.
@@ -69,7 +70,7 @@ pub(super) async fn prepare(
         Preparation::Start(slot) => slot,
         Preparation::Ready(slot) => {
             if let Some(record) = state.slots.get(&slot)
-                && fit(&engine, &state, slot, record).await?.is_ok()
+                && fit(host, &engine, &state, slot, record).await?.is_ok()
             {
                 return Ok(());
             }
@@ -106,6 +107,7 @@ pub(super) async fn prepare(
 
 /// Whether the container of a slot may take traffic now: it runs what it should, never restarted, and answers.
 pub(super) async fn fit(
+    host: &Host<'_>,
     engine: &Engine,
     state: &State,
     slot: Slot,
@@ -124,7 +126,11 @@ pub(super) async fn fit(
         return Ok(Err(format!("its container does not run {}", record.release.digest)));
     }
     let Probe { good, answer } = probe(record.port, &record.run.health).await;
-    Ok(if good { Ok(()) } else { Err(format!("it answered its health check with: {answer}")) })
+    if good {
+        return Ok(Ok(()));
+    }
+    let answer = told(&answer, &files::redactor(&host.paths.secrets(&state.service, slot)));
+    Ok(Err(format!("it answered its health check with: {answer}")))
 }
 
 /// Ends only with an error: somebody newer holds the lease, or took the candidate away.
@@ -221,6 +227,7 @@ async fn start(
 async fn become_healthy(place: &Place<'_>, secrets: &BTreeMap<String, Secret>) -> Result<(), HostError> {
     let Place { host, engine, record, container, .. } = place;
     let health = &record.run.health;
+    let redactor = Redactor::new(secrets);
     let begun = host.clock.elapsed();
     let (mut good, mut answers) = (0, Vec::new());
     loop {
@@ -238,11 +245,12 @@ async fn become_healthy(place: &Place<'_>, secrets: &BTreeMap<String, Secret>) -
             None
         };
         if let Some(problem) = problem {
-            return Err(unhealthy(place, &seen, &problem, answers, secrets).await);
+            return Err(unhealthy(place, &seen, &problem, answers, &redactor).await);
         }
         let answer = probe(record.port, health).await;
         good = if answer.good { good + 1 } else { 0 };
-        answers.push(format!("{:.1}s GET {}: {}", waited.as_secs_f64(), health.path, answer.answer));
+        let answered = told(&answer.answer, &redactor);
+        answers.push(format!("{:.1}s GET {}: {answered}", waited.as_secs_f64(), health.path));
         if answers.len() > 5 {
             answers.remove(0);
         }
@@ -257,9 +265,8 @@ async fn unhealthy(
     seen: &Container,
     problem: &str,
     answers: Vec<String>,
-    secrets: &BTreeMap<String, Secret>,
+    redactor: &Redactor,
 ) -> HostError {
-    let answers: Vec<String> = answers.iter().map(|answer| redact(answer, secrets)).collect();
     let last = answers.last().map(|answer| format!(" (last probe: {answer})")).unwrap_or_default();
     let mut error = HostError::new(HostErrorCode::Unhealthy, format!("{problem}{last}"));
     error.evidence = Some(Box::new(Evidence {
@@ -268,7 +275,7 @@ async fn unhealthy(
         exit_code: seen.exit_code,
         oom_killed: seen.oom_killed,
         restarts: seen.restarts,
-        log: lines(&place.engine.log(&place.container).await, secrets),
+        log: lines(&place.engine.log(&place.container).await, redactor),
     }));
     error
 }

@@ -8,7 +8,6 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::evidence::clean;
 use crate::domain::run::HealthCheck;
 
 /// What a probe saw.
@@ -16,7 +15,7 @@ use crate::domain::run::HealthCheck;
 pub(super) struct Probe {
     /// Whether it answered 2xx or 3xx in time.
     pub(super) good: bool,
-    /// What it answered, for people.
+    /// What it answered, as it came: it may hold secrets, and is shown by [`super::evidence::told`] alone.
     pub(super) answer: String,
 }
 
@@ -62,8 +61,7 @@ async fn ask(port: u16, path: &str) -> Result<Probe, String> {
         read.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default()
     };
     connection.abort();
-    let body = clean(&body, 160);
-    let answer = if body.is_empty() { status.to_string() } else { format!("{status}: {body}") };
+    let answer = if body.trim().is_empty() { status.to_string() } else { format!("{status}: {body}") };
     Ok(Probe { good, answer })
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -90,6 +91,18 @@ impl<'a> Proxy<'a> {
         Ok(())
     }
 
+    /// Whether requests really reach the slot on trial, by the proxy's own word.
+    pub(super) async fn accepts(&self, slot: Slot) -> Result<bool, HostError> {
+        Ok(stat::accepted(&self.servers().await?, &self.service, slot))
+    }
+
+    /// Where the file says that requests go.
+    pub(super) fn recorded(&self) -> Option<Route> {
+        let text = fs::read_to_string(self.host.paths.map(&self.service)).ok()?;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.strip_prefix(&[self.service.as_str()]).and_then(|rest| Route::of(rest.first()?))
+    }
+
     /// Cuts what a slot still works on.
     pub(super) async fn cut(&self, slot: Slot) -> Result<(), HostError> {
         let words = [Route::Committed(slot), Route::Trial(slot), Route::Trial(slot.other())].map(Route::word);
@@ -109,7 +122,12 @@ impl<'a> Proxy<'a> {
         match fs::read_to_string(&path) {
             Ok(found) if found == line => return Ok(()),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(directory) = path.parent() {
+                    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(directory);
+                    made.map_err(|error| failed("cannot make", directory, &error))?;
+                }
+            }
             Err(error) => return Err(failed("cannot read", &path, &error)),
         }
         write_durably(&path, line.as_bytes(), 0o644)
@@ -157,9 +175,14 @@ async fn ask(socket: &Path, command: &str) -> Result<String, HostError> {
     };
     match tokio::time::timeout(TIMEOUT, ask).await {
         Ok(Ok(text)) => Ok(text),
-        Ok(Err(error)) => Err(proxy_error(format!("the proxy at {}: {error}", socket.display()))),
+        Ok(Err(error)) => Err(proxy_error(format!(
+            "the proxy at {} does not answer ({error}): `sudo systemctl start haproxy` on the host, then \
+             `relman doctor`",
+            socket.display()
+        ))),
         Err(_) => Err(proxy_error(format!(
-            "the proxy at {} did not answer within {} s",
+            "the proxy at {} did not answer within {} s: `sudo systemctl restart haproxy` on the host, then \
+             `relman doctor`",
             socket.display(),
             TIMEOUT.as_secs()
         ))),
@@ -194,6 +217,7 @@ mod tests {
         let web = "web".parse().unwrap();
         let error = Proxy::new(&host, &web).route(Route::Committed(Slot::Blue)).await.unwrap_err();
         assert_eq!(error.code, HostErrorCode::Proxy);
+        assert!(error.message.contains("systemctl start haproxy"), "{}", error.message);
         assert_eq!(fs::read_to_string(paths.map(&web)).unwrap(), "web blue\n");
     }
 }

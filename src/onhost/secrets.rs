@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::engine::Engine;
 use super::store::failed;
+use crate::host::wire::redact::Redactor;
 use crate::host::wire::{HostError, HostErrorCode, Secret};
 
 /// Who runs a container, by number.
@@ -37,6 +38,15 @@ pub(super) fn remove(directory: &Path) -> Result<(), HostError> {
 /// Whether they are there: a reboot takes them.
 pub(super) fn present<'a>(directory: &Path, mut names: impl Iterator<Item = &'a String>) -> bool {
     names.all(|name| directory.join(name).is_file())
+}
+
+/// What takes the secrets of a slot out of a text; those that a reboot took are in no text either.
+pub(super) fn redactor(directory: &Path) -> Redactor {
+    let names = fs::read_dir(directory).into_iter().flatten().flatten();
+    names.fold(Redactor::default(), |redactor, entry| {
+        let value = fs::read(entry.path()).unwrap_or_default();
+        redactor.and(&entry.file_name().to_string_lossy(), &String::from_utf8_lossy(&value))
+    })
 }
 
 /// Writes each into its file.

@@ -30,7 +30,7 @@ pub(super) async fn shift(
     // Looked at before the lock is taken, since a probe may take its time.
     if let Some(state) = store.load()? {
         state.belongs(&request.ledger, &request.environment)?;
-        ready(&engine, &proxy, &state, authority).await?;
+        ready(host, &engine, &proxy, &state, authority).await?;
     }
     let mut before = None;
     let (slot, state, _lock) = store
@@ -44,7 +44,8 @@ pub(super) async fn shift(
         Err(error) => Err(error),
     };
     if let (Err(_), Some(before)) = (&moved, before) {
-        let back = State { committed: before.committed, trial: before.trial, ..state };
+        // A trial of this very deployment, opened by an earlier try, is no way back.
+        let back = State { committed: before.committed, trial: None, ..state };
         // What went wrong first is what is told; a repeated revert does the rest.
         let _ = proxy.route(back.route()).await;
         store.save(&back)?;
@@ -54,6 +55,7 @@ pub(super) async fn shift(
 
 /// Whether the candidate may take traffic; one that takes it already is not asked again.
 async fn ready(
+    host: &Host<'_>,
     engine: &Engine,
     proxy: &Proxy<'_>,
     state: &State,
@@ -63,7 +65,7 @@ async fn ready(
         return Ok(());
     };
     let Some(record) = state.slots.get(&slot) else { return Ok(()) };
-    if let Err(problem) = fit(engine, state, slot, record).await? {
+    if let Err(problem) = fit(host, engine, state, slot, record).await? {
         return Err(HostError::new(
             HostErrorCode::Unhealthy,
             format!("the candidate of deployment {} takes no traffic: {problem}", authority.deployment),
@@ -97,9 +99,26 @@ pub(super) async fn commit(
     request: &Request,
     authority: &Authority,
 ) -> Result<(), HostError> {
+    let store = Store::new(host, &request.service);
+    let proxy = Proxy::new(host, &request.service);
+    // The fence first: who is too old hears that, whatever the proxy says.
+    let ((), state, lock) = store.change(request, |_| Ok(())).await?;
+    // Committed, nothing stands in for it any more: what the breaker took out must not get there.
+    if let Some(trial) = state.trial.filter(|trial| trial.deployment == authority.deployment)
+        && !proxy.accepts(trial.slot).await?
+    {
+        return Err(HostError::new(
+            HostErrorCode::Unhealthy,
+            format!(
+                "the proxy has taken slot {} out of its trial, after errors or failed checks: it is not committed",
+                trial.slot
+            ),
+        ));
+    }
+    drop(lock);
     let change = |state: &mut State| state.commit(authority.deployment);
-    let (_, state, _lock) = Store::new(host, &request.service).change(request, change).await?;
-    Proxy::new(host, &request.service).route(state.route()).await
+    let (_, state, _lock) = store.change(request, change).await?;
+    proxy.route(state.route()).await
 }
 
 /// Sends all traffic back to the committed slot: a file, and a word to the proxy.
@@ -168,6 +187,29 @@ mod tests {
         assert_eq!(revert(&host, &request).await.unwrap_err().code, HostErrorCode::Proxy);
         assert_eq!(fs::read_to_string(paths.map(&state.service)).unwrap(), "web blue\n");
         assert_eq!(Store::new(&host, &state.service).load().unwrap().unwrap().trial, None);
+    }
+
+    #[tokio::test]
+    async fn invariant_7_what_the_proxy_took_out_of_its_trial_is_not_committed() {
+        for (seen, committed) in [("DOWN", false), ("DOWN 1/2", false), ("UP", true), ("UP 1/2", true)] {
+            let (_root, paths) = fake::root();
+            let host = Host { paths: &paths, clock: &SystemClock };
+            let state = on_trial();
+            remember(&host, &state, "trial-green");
+            let server = fake::proxy_seeing(&paths, Some("trial-green"), seen);
+            let authority = sample::authority(2);
+            let request = sample::request(Command::Commit { authority: authority.clone() });
+            let done = commit(&host, &request, &authority).await;
+            let after = Store::new(&host, &state.service).load().unwrap().unwrap();
+            if committed {
+                done.unwrap();
+                assert_eq!((after.committed, after.trial), (Some(Slot::Green), None), "{seen}");
+            } else {
+                assert_eq!(done.unwrap_err().code, HostErrorCode::Unhealthy, "{seen}");
+                assert_eq!((after.committed, after.trial), (Some(Slot::Blue), state.trial), "{seen}");
+            }
+            server.abort();
+        }
     }
 
     #[tokio::test]

@@ -95,6 +95,16 @@ pub(super) fn up(servers: &[Server], service: &ServiceName, slot: Slot) -> bool 
     })
 }
 
+/// Whether the proxy sends requests to the slot on trial: its breaker may have taken it out, after errors or failed
+/// checks, and then the other slot answers.
+pub(super) fn accepted(servers: &[Server], service: &ServiceName, slot: Slot) -> bool {
+    let backend = format!("{service}.{}", Route::Trial(slot).word());
+    // `UP 1/2` is up: one check failed, and the next one decides.
+    servers.iter().any(|row| {
+        row.backend == backend && row.server == slot.as_str() && row.status.split(' ').next() == Some("UP")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +130,23 @@ mod tests {
         assert!(up(&servers, &web, Slot::Green));
         assert!(!up(&servers, &web, Slot::Blue));
         assert!(super::servers("Unknown command").is_empty());
+    }
+
+    // HAProxy 2.6.12 with a candidate that answered too many requests with 500, and one that fails its check.
+    const BROKEN: &str = "# pxname,svname,qcur,qmax,scur,smax,status,check_status,last_chk,\n\
+        web.blue,blue,0,0,3,8,no check,,,\n\
+        web.trial-green,green,0,0,0,2,DOWN,HANA,L7STS,\n\
+        web.trial-green,blue,0,0,1,1,UP,L7OK,,\n\
+        web.trial-blue,blue,0,0,0,0,UP 1/2,* L7STS,,\n\
+        web.trial-blue,green,0,0,0,0,DOWN 1/2,L7OK,,\n";
+
+    #[test]
+    fn a_breaker_that_opened_is_seen_on_the_slot_s_own_trial() {
+        let web: ServiceName = "web".parse().unwrap();
+        assert!(accepted(&servers(STAT), &web, Slot::Green));
+        assert!(!accepted(&servers(BROKEN), &web, Slot::Green));
+        assert!(accepted(&servers(BROKEN), &web, Slot::Blue), "one failed check takes nobody out");
+        assert!(!accepted(&[], &web, Slot::Blue));
     }
 
     #[test]

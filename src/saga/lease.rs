@@ -72,7 +72,10 @@ pub async fn take(
             event: Event::LeaseAcquired { holder: wish.holder.clone(), stolen },
         };
         let lease = match ledger.acquire(&wish.stream, &how, wish.ttl, draft).await {
-            Ok(lease) => return Ok(hold(ledger, clock, lease)),
+            Ok(lease) => {
+                tell(&**ledger, progress, &lease).await;
+                return Ok(hold(ledger, clock, lease));
+            }
             Err(LedgerError::Held { lease, stream }) => {
                 if clock.elapsed() - began >= wish.wait || interrupt.is_raised() {
                     return Err(LedgerError::Held { lease, stream });
@@ -93,6 +96,17 @@ pub async fn take(
         tokio::select! {
             () = clock.sleep(POLL) => {}
             () = interrupt.raised() => {}
+        }
+    }
+}
+
+/// Shows the entry of a lease that was just taken. It is only shown, so a ledger that does not answer is no error.
+async fn tell(ledger: &dyn Ledger, progress: &dyn Progress, lease: &Lease) {
+    let Ok(head) = ledger.head(&lease.stream).await else { return };
+    let Ok(entries) = ledger.read(&lease.stream, head.seq.saturating_sub(1), 1).await else { return };
+    for sealed in entries {
+        if sealed.entry.fence == lease.fence.number {
+            progress.entry(&sealed.entry);
         }
     }
 }

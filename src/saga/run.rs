@@ -1,6 +1,8 @@
 //! The driver: fold, ask, append the intent, perform, append the result, repeat. It alone writes the entries of a
 //! planned deployment, and it is the same loop for a first run, a resume and the way back.
 
+mod end;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use super::state::{self, Next, State};
 use crate::artifact::{ArtifactError, Artifacts};
 use crate::clock::Clock;
 use crate::domain::actor::Actor;
-use crate::domain::deployment::{Outcome, Verdict};
+use crate::domain::deployment::Outcome;
 use crate::domain::entry::Draft;
 use crate::domain::event::{Direction, Event, StepError, StepRef};
 use crate::domain::id::{Digest, HostName, Stream};
@@ -300,7 +302,11 @@ impl Run<'_> {
         match step {
             Step::Configure { .. } => self.guarded(self.configure(hosts)).await,
             Step::Bake { seconds } => {
-                self.guarded(driver.clock.sleep(Duration::from_secs(*seconds))).await?;
+                // To wait is no step on a host: who interrupts it is heard at once.
+                tokio::select! {
+                    waited = self.guarded(driver.clock.sleep(Duration::from_secs(*seconds))) => waited?,
+                    () = driver.interrupt.raised() => return Err(Stop::End(End::Interrupted)),
+                }
                 let task = perform::about(driver.plan, Command::Observe {});
                 self.guarded(driver.fleet.perform(hosts, &task)).await
             }
@@ -361,47 +367,6 @@ impl Run<'_> {
     async fn store(&self, bytes: &[u8]) -> Result<Digest, Stop> {
         self.driver.artifacts.put(bytes).await.map_err(|error| Stop::Error(DriveError::Artifact(error)))
     }
-
-    async fn finish(&mut self, outcome: Outcome, verdict: Option<Verdict>) -> Result<(), Stop> {
-        let deployment = self.driver.plan.deployment.number;
-        let mut outcome = outcome;
-        let mut message = self.driven.state.rolling_back.as_ref().map(|(cause, _)| cause.clone());
-        if outcome != Outcome::Succeeded && self.driven.state.touched_hosts(self.driver.plan) {
-            self.check_return().await?;
-            if !self.driven.not_returned.is_empty() {
-                let left: Vec<String> =
-                    self.driven.not_returned.iter().map(|(host, why)| format!("{host}: {why}")).collect();
-                let cause = message.unwrap_or_default();
-                message = Some(format!("{cause}; not as before: {}", left.join("; ")));
-                if outcome == Outcome::RolledBack {
-                    outcome = Outcome::RollbackFailed;
-                }
-            }
-        }
-        let message = message.map(|text| clip(&self.redact.text(&text)));
-        self.append(Event::DeploymentFinished { deployment, outcome, message, verdict }).await
-    }
-
-    /// Asks every host whether it is as it was before. Nobody is told so because an undo said that it worked.
-    async fn check_return(&mut self) -> Result<(), Stop> {
-        let driver = self.driver;
-        if !driver.fleet.sees() {
-            return Ok(());
-        }
-        let task = perform::about(driver.plan, Command::Observe {});
-        let replies = self.guarded(driver.fleet.perform(&driver.plan.hosts, &task)).await?;
-        for Reply { host, result } in replies.replies {
-            if let Err(why) = perform::returned(driver.plan, &host, &result) {
-                self.driven.not_returned.insert(host, why);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An entry is small; the whole story is in the artifacts.
-fn clip(text: &str) -> String {
-    text.chars().take(2_000).collect()
 }
 
 fn all_failed(hosts: &[HostName], code: HostErrorCode, message: &str) -> Replies {

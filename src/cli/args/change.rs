@@ -59,7 +59,7 @@ pub struct Deploy {
     /// How long to wait for another deployment: 0, 30s, 15m
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
     pub lock_wait: Duration,
-    /// Go back when it is not done after this time
+    /// Stop when it is not done after this time: exit 9, nothing is taken back, and relman resume goes on
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub timeout: Option<Duration>,
     /// Deploy a release that is older than what serves, or beside it
@@ -103,7 +103,7 @@ pub struct Rollback {
     /// Only these hosts
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<HostName>,
-    /// Stop when it is not done after this time
+    /// Stop when it is not done after this time: exit 9, and relman resume goes on
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub timeout: Option<Duration>,
 }

@@ -95,7 +95,10 @@ pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandE
         timeout: args.timeout,
         allow_older: args.allow_older,
         override_hold: args.override_hold,
-        fixes: args.fixes.map(|id| id.to_string()),
+        fixes: args.fixes.and_then(|id| match id {
+            Target::Deployment { number, .. } => Some(number),
+            _ => None,
+        }),
         hosts: args.hosts,
         release: of_ci(&wire),
     };

@@ -16,7 +16,7 @@ pub fn show(report: &Report, style: &Style) -> String {
         .map_or_else(|| "nothing serves".to_owned(), |v| format!("{} serves", v.tag()));
     let headers = ["", "ID", "VERSION", "KIND", "OUTCOME", "VERDICT", "BEGAN", "TOOK", "BY", "REASON"];
     let rows = report.deployments.iter().map(|row| cells(row, style)).collect();
-    let mut text = format!("{place}: {serving}\n\n{}", style.table(&headers, rows));
+    let mut text = format!("{place}: {serving}\n\n{}", style.list(&headers, rows));
     if let Some(next) = &report.next {
         text.push_str(&format!("\nMore: --cursor {next}\n"));
     }

@@ -45,6 +45,13 @@ impl Style {
         table::render(self, headers, rows.into_iter().map(|row| row.into_iter().map(Into::into).collect()))
     }
 
+    /// A table of which each row is one line, whatever its last column says.
+    pub fn list(&self, headers: &[&str], mut rows: Vec<Vec<Cell>>) -> String {
+        let columns = table::one_line(self, headers, &mut rows);
+        let headers = headers.get(..columns).unwrap_or(headers);
+        table::render(&Style { width: Self::UNBOUNDED, ..*self }, headers, rows.into_iter())
+    }
+
     /// `3m ago`; `in 3m` for a moment to come.
     pub fn ago(&self, at: Timestamp) -> String {
         match self.now.seconds_since(at) {

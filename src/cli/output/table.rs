@@ -77,6 +77,34 @@ impl From<Option<String>> for Cell {
     }
 }
 
+/// Least room of the last column of a list: less would say nothing, and it is left out.
+const LEAST: usize = 8;
+
+/// Cuts the last column so that each row is one line of the terminal: a list is read by its rows. Gives the number
+/// of columns that are left.
+pub(super) fn one_line(style: &Style, headers: &[&str], rows: &mut [Vec<Cell>]) -> usize {
+    let Some(last) = headers.len().checked_sub(1) else { return 0 };
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count());
+        cells.chain([headers[column].chars().count()]).max().unwrap_or(0) + 2
+    };
+    let taken: usize = (0..last).map(width).sum();
+    let room = usize::from(style.width).saturating_sub(taken + 2);
+    if room < LEAST {
+        for row in rows.iter_mut() {
+            row.truncate(last);
+        }
+        return last;
+    }
+    for cell in rows.iter_mut().filter_map(|row| row.get_mut(last)) {
+        let line = cell.text.lines().next().unwrap_or_default();
+        if line.chars().count() > room || line.len() < cell.text.len() {
+            cell.text = line.chars().take(room - 1).chain(['…']).collect();
+        }
+    }
+    headers.len()
+}
+
 pub(super) fn render(style: &Style, headers: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);

@@ -112,6 +112,7 @@ fn hold_mark_and_lock_in_words() {
             reason: "freeze for the fair".into(),
             actor: actor(),
             since: at("2026-03-01T11:00:00Z"),
+            deployment: None,
             withdrawn: None,
         }),
         before: None,

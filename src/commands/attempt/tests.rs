@@ -2,6 +2,7 @@
 //! longer than it computes.
 
 mod crash;
+mod regressions;
 
 use std::collections::BTreeSet;
 
@@ -173,6 +174,33 @@ async fn invariant_5_rollback_takes_the_newest_proven_release_and_never_returns_
     let error = roll_back(&world, None).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
     assert!(error.details.iter().any(|line| line.contains("a rollback withdrew it")), "{:?}", error.details);
+}
+
+#[tokio::test(start_paused = true)]
+async fn back_and_further_back_keeps_away_what_both_took_back() {
+    let (world, old, _) = world().await;
+    let bad = world.release("1.2.0", &commit('c')).await;
+    deploy(&world, "1.1.0").await.unwrap();
+    deploy(&world, "1.2.0").await.unwrap();
+    roll_back(&world, None).await.unwrap();
+    roll_back(&world, None).await.unwrap();
+    let hold = world.context.environment(&world.stream()).await.unwrap().hold.unwrap();
+    let withdrawn = hold.withdrawn.unwrap();
+    assert_eq!((withdrawn.bad, withdrawn.good), (bad, old));
+    assert_eq!(withdrawn.versions.len(), 2);
+
+    let fixes = |number| deploy::Args {
+        target: to("1.2.0"),
+        fixes: Some(number),
+        allow_older: true,
+        reason: Some("repaired".into()),
+        ..deploy::Args::default()
+    };
+    let error = deploy::run(&world.context, &world.site, &world.supply, fixes(3)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Usage, "{error}: another rollback is not what keeps it away");
+    deploy::run(&world.context, &world.site, &world.supply, fixes(5)).await.unwrap();
+    let last = world.context.deployment(&world.stream(), Some(6)).await.unwrap().unwrap();
+    assert_eq!(last.overrides, ["fixes #5"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,7 +85,9 @@ impl From<RegistryError> for CommandError {
         };
         let message = error.to_string();
         match error {
-            RegistryError::Repository(_) => CommandError::new(ErrorKind::Usage, message),
+            RegistryError::Repository(_) => {
+                CommandError::new(ErrorKind::Usage, message).hint("set image.repository in relman.toml")
+            }
             RegistryError::Unavailable { source, .. } => {
                 CommandError::new(ErrorKind::Failed, message).caused_by(source).hint(hint)
             }
@@ -159,6 +161,61 @@ mod tests {
         let details = error.details.join("\n");
         for part in ["deploy v1.4.2", "1970-01-01T00:00:00.000Z", "process 42", "https://ci.example/1"] {
             assert!(details.contains(part), "{details}");
+        }
+    }
+
+    /// The kind decides on the exit code, whichever verb meets the error.
+    #[test]
+    fn each_error_has_one_kind() {
+        use crate::domain::entry::EntryError;
+        use crate::domain::id::Digest;
+        use crate::ledger::Location;
+        let place = || Location("sqlite:/l".into());
+        let (stream, digest) = (|| "web".parse().unwrap(), || Digest::of(b"x"));
+        let entry = EntryError::Unreadable { stream: stream(), seq: 3, detail: "x".into() };
+        let (registry, repository) = ("r.example".to_owned(), "r.example/web".to_owned());
+        let cases: Vec<(CommandError, ErrorKind, &str)> = vec![
+            (
+                LedgerError::Unavailable { location: place(), transient: true, source: "x".into() }.into(),
+                ErrorKind::Failed,
+                "relman doctor",
+            ),
+            (
+                LedgerError::Unusable { location: place(), reason: "x".into() }.into(),
+                ErrorKind::Usage,
+                "[ledger]",
+            ),
+            (
+                LedgerError::Entry { location: place(), source: entry }.into(),
+                ErrorKind::Unverified,
+                "relman verify",
+            ),
+            (
+                LedgerError::Fenced { stream: stream(), held: 1, current: 2 }.into(),
+                ErrorKind::Held,
+                "relman status",
+            ),
+            (
+                ArtifactError::Unavailable { location: "file:/a".into(), source: "x".into() }.into(),
+                ErrorKind::Failed,
+                "relman doctor",
+            ),
+            (
+                ArtifactError::Corrupt { digest: digest(), location: "file:/a".into(), found: digest() }
+                    .into(),
+                ErrorKind::Unverified,
+                "relman verify",
+            ),
+            (RegistryError::Repository("x".into()).into(), ErrorKind::Usage, "image.repository"),
+            (
+                RegistryError::Denied { registry, repository }.into(),
+                ErrorKind::Failed,
+                "docker login r.example",
+            ),
+        ];
+        for (error, kind, hint) in cases {
+            assert_eq!(error.kind, kind, "{error}");
+            assert!(error.hints.iter().any(|found| found.contains(hint)), "{error}: {:?}", error.hints);
         }
     }
 }

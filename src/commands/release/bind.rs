@@ -1,6 +1,6 @@
 //! Binds commit, version and digest in the ledger. From here the release exists.
 
-use super::{Job, fail};
+use super::Job;
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::domain::event::Event;
 use crate::domain::id::Stream;
@@ -20,7 +20,7 @@ impl Job<'_> {
         manifest: &Manifest,
         engine: Option<String>,
     ) -> Result<(ReleaseRecord, bool), CommandError> {
-        let kept = self.context.artifacts.put(&manifest.bytes).await.map_err(fail::artifact)?;
+        let kept = self.context.artifacts.put(&manifest.bytes).await?;
         let mut tools = concat!("relman ", env!("CARGO_PKG_VERSION")).to_owned();
         if let Some(engine) = &engine {
             tools = format!("{tools}, {engine}");
@@ -48,7 +48,7 @@ impl Job<'_> {
                 true
             }
             Err(LedgerError::Illegal(Illegal::VersionBound { digest, .. })) => digest == manifest.digest,
-            Err(error) => return Err(fail::ledger(error)),
+            Err(error) => return Err(error.into()),
         };
         let Some(record) = self.record(version).await? else {
             let text = format!("{} is not in the ledger after it was bound", version.tag());
@@ -61,11 +61,7 @@ impl Job<'_> {
             // Our push moved the commit's tag; the bound image is the one that it names.
             let bound = self.kept(&record).await?;
             let repository = &self.supply.image.repository;
-            self.supply
-                .registry
-                .put_manifest(repository, &self.sha_tag(), &bound)
-                .await
-                .map_err(fail::registry)?;
+            self.supply.registry.put_manifest(repository, &self.sha_tag(), &bound).await?;
         }
         Ok((record, ours))
     }
@@ -73,7 +69,7 @@ impl Job<'_> {
     /// The manifest as it was bound.
     pub(super) async fn kept(&self, record: &ReleaseRecord) -> Result<Manifest, CommandError> {
         let release = &record.release;
-        let bytes = self.context.artifacts.get(&release.manifest).await.map_err(fail::artifact)?;
+        let bytes = self.context.artifacts.get(&release.manifest).await?;
         let (digest, media_type) = (release.identity.digest.clone(), release.media_type.clone());
         Ok(Manifest { digest, media_type, bytes })
     }

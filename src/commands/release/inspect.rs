@@ -40,7 +40,7 @@ impl Job<'_> {
     pub(super) async fn known(&self) -> Result<Known, CommandError> {
         let service = &self.context.service;
         let listing = Listing::Commits(service.clone(), self.head.commit.to_string());
-        let page = self.context.ledger.page(&listing, None, 100).await.map_err(fail::ledger)?;
+        let page = self.context.ledger.page(&listing, None, 100).await?;
         let mut known = Known { releases: Vec::new(), claims: Vec::new() };
         for (_, record) in page.records {
             let Record::Commit(version) = record else { continue };
@@ -54,7 +54,7 @@ impl Job<'_> {
 
     pub(super) async fn record(&self, version: &Version) -> Result<Option<ReleaseRecord>, CommandError> {
         let key = Key::of_release(&self.context.service, version);
-        Ok(match self.context.ledger.get(&key).await.map_err(fail::ledger)? {
+        Ok(match self.context.ledger.get(&key).await? {
             Some(Record::Release(release)) => Some(*release),
             _ => None,
         })
@@ -133,7 +133,7 @@ impl Job<'_> {
 
     pub(super) async fn manifest(&self, reference: &str) -> Result<Option<Manifest>, CommandError> {
         let repository = &self.supply.image.repository;
-        self.supply.registry.manifest(repository, reference).await.map_err(fail::registry)
+        Ok(self.supply.registry.manifest(repository, reference).await?)
     }
 
     /// The commit that the image says it was built from. Of an image for several platforms the first one speaks.
@@ -154,7 +154,7 @@ impl Job<'_> {
             return Ok(None);
         };
         let repository = &self.supply.image.repository;
-        let blob = self.supply.registry.blob(repository, &config).await.map_err(fail::registry)?;
+        let blob = self.supply.registry.blob(repository, &config).await?;
         let config = json(&blob.unwrap_or_default());
         Ok(config["config"]["Labels"][REVISION].as_str().filter(|text| !text.is_empty()).map(str::to_owned))
     }

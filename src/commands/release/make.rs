@@ -1,7 +1,7 @@
 //! Builds from a tree of the repository, pushes, and reads back what the registry has.
 
 use super::inspect::REVISION;
-use super::{Job, dockerfile, fail, in_git};
+use super::{Job, dockerfile, in_git};
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::domain::id::CommitSha;
 use crate::image::BuildRequest;
@@ -26,13 +26,18 @@ impl Job<'_> {
             self.supply.builder.push(repository, tag, &output).await
         };
         tokio::select! {
-            result = work => result.map_err(fail::image)?,
+            result = work => result?,
             () = self.context.interrupt.raised() => {
                 return Err(CommandError::new(ErrorKind::Interrupted, "interrupted while building").hint("relman release"));
             }
         }
         let failed = |text: String| CommandError::new(ErrorKind::Failed, text);
-        let Some(manifest) = self.manifest(tag).await? else {
+        // Read back as a deploy will ask for it: by digest. A tag may be served by a cache that a digest is not in.
+        let pushed = match self.resolve(tag).await? {
+            Some(digest) => self.manifest(digest.as_str()).await?,
+            None => None,
+        };
+        let Some(manifest) = pushed else {
             return Err(failed(format!("{repository}:{tag} is not in the registry after the push")));
         };
         match self.revision(&manifest).await? {

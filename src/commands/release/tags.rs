@@ -2,7 +2,7 @@
 //! apart from `latest`, which only goes forward. What fails here can be done by any later run.
 
 use super::inspect::Known;
-use super::{CommandError, Job, fail, in_git};
+use super::{CommandError, Job, in_git};
 use crate::config::GitTag;
 use crate::domain::event::Event;
 use crate::domain::id::{Digest, Stream};
@@ -22,22 +22,23 @@ pub(super) struct Tagged {
 }
 
 impl Job<'_> {
-    /// Brings the tags into their place. `tagged` is what the commit's tag points to.
+    /// Brings the tags into their place; the release exists, so nothing that fails here stops the rest. `tagged` is
+    /// what the commit's tag points to, and what the ledger knows about the commit.
     pub(super) async fn project(
         &self,
         record: &ReleaseRecord,
-        tagged: Option<Digest>,
-        known: &Known,
-    ) -> Result<Tagged, CommandError> {
+        tagged: Result<(Option<Digest>, &Known), &CommandError>,
+    ) -> Tagged {
         let identity = &record.release.identity;
         let mut out = Tagged::default();
         match tagged {
             // Another build of the same commit that is recorded as well: its newest one has the tag.
-            Some(found) if found != identity.digest && known.has(&found) => {}
-            Some(found) if found != identity.digest && !self.args.repair => {
+            Ok((Some(found), known)) if found != identity.digest && known.has(&found) => {}
+            Ok((Some(found), _)) if found != identity.digest && !self.args.repair => {
                 out.conflicts.push(format!("{} points to {found}", self.sha_tag()));
             }
-            found => self.put(record, &self.sha_tag(), found.as_ref(), &mut out).await,
+            Ok((found, _)) => self.put(record, &self.sha_tag(), found.as_ref(), &mut out).await,
+            Err(error) => out.incomplete.push(format!("{}: {}", self.sha_tag(), chain(error))),
         }
         let tag = identity.version.tag();
         match self.resolve(&tag).await {
@@ -47,20 +48,22 @@ impl Job<'_> {
             Ok(found) => self.put(record, &tag, found.as_ref(), &mut out).await,
             Err(error) => out.incomplete.push(format!("{tag}: {}", chain(&error))),
         }
-        self.latest(record, &mut out).await?;
+        if let Err(error) = self.latest(record, &mut out).await {
+            out.incomplete.push(format!("latest: {}", chain(&error)));
+        }
         self.git_tag(record, &mut out).await;
         self.note(record, &mut out).await;
-        Ok(out)
+        out
     }
 
     async fn put(&self, record: &ReleaseRecord, tag: &str, found: Option<&Digest>, out: &mut Tagged) {
         let put = async {
             if found == Some(&record.release.identity.digest) {
-                return Ok(());
+                return Ok::<_, CommandError>(());
             }
             let manifest = self.kept(record).await?;
             let repository = &self.supply.image.repository;
-            self.supply.registry.put_manifest(repository, tag, &manifest).await.map_err(fail::registry)
+            Ok(self.supply.registry.put_manifest(repository, tag, &manifest).await?)
         };
         match put.await {
             Ok(()) => out.tags.push(tag.to_owned()),
@@ -74,13 +77,7 @@ impl Job<'_> {
         if identity.version.is_prerelease() || !self.is_newest(record).await? {
             return Ok(());
         }
-        let found = match self.resolve("latest").await {
-            Ok(found) => found,
-            Err(error) => {
-                out.incomplete.push(format!("latest: {}", chain(&error)));
-                return Ok(());
-            }
-        };
+        let found = self.resolve("latest").await?;
         if let Some(found) = found.as_ref().filter(|found| **found != identity.digest) {
             for bound in self.bound_to(found).await? {
                 let (ours, theirs) = (identity.commit.clone(), bound.release.identity.commit);
@@ -97,7 +94,7 @@ impl Job<'_> {
         let listing = Listing::Releases(self.context.service.clone());
         let mut before = None;
         loop {
-            let page = self.context.ledger.page(&listing, before.as_ref(), 20).await.map_err(fail::ledger)?;
+            let page = self.context.ledger.page(&listing, before.as_ref(), 20).await?;
             for (_, found) in &page.records {
                 let Record::Release(found) = found else { continue };
                 if !found.release.identity.version.is_prerelease() {
@@ -113,7 +110,7 @@ impl Job<'_> {
 
     async fn bound_to(&self, digest: &Digest) -> Result<Vec<ReleaseRecord>, CommandError> {
         let listing = Listing::Digests(self.context.service.clone(), digest.clone());
-        let page = self.context.ledger.page(&listing, None, 20).await.map_err(fail::ledger)?;
+        let page = self.context.ledger.page(&listing, None, 20).await?;
         let mut found = Vec::new();
         for (_, record) in page.records {
             if let Record::Digest(version) = record {

@@ -98,6 +98,45 @@ async fn every_interruption_ends_in_one_release_on_the_second_run() {
 }
 
 #[tokio::test]
+async fn a_ledger_that_cannot_be_read_for_latest_stops_no_other_tag() {
+    let mut told = 0;
+    for skip in 0.. {
+        let bench = Bench::new();
+        bench.lab.commit("feat: a");
+        let fault = Fault { call: Call::Read, skip, times: 1, moment: Moment::Before, transient: true };
+        bench.ledger.inject(fault);
+        let first = bench.try_run(Args::default()).await;
+        bench.ledger.heal();
+        if let Ok(report) = &first {
+            if report.is_complete() {
+                break;
+            }
+            told += u32::from(report.incomplete.iter().any(|text| text.starts_with("latest: ledger ")));
+            assert_eq!(report.incomplete.len(), 1, "{report:?}");
+            assert!(report.tags.contains(&"git:v0.1.0".to_owned()), "{report:?}");
+            assert_eq!(bench.kinds().await.last(), Some(&"release.tagged"), "read {skip}");
+        }
+        let second = bench.run(Args::default()).await;
+        assert!(
+            second.is_complete() && bench.tag("latest") == Some(digest(&second)),
+            "read {skip}: {second:?}"
+        );
+        assert_eq!(bench.builder.built().len(), 1, "read {skip}");
+    }
+    assert!(told > 0, "no read was one for latest");
+}
+
+#[tokio::test]
+async fn a_push_is_read_back_by_digest() {
+    let bench = Bench::new();
+    let report = bench.release("feat: a").await;
+    let requests = bench.registry.requests();
+    let sha = format!("sha-{}", report.commit);
+    assert!(requests.contains(&format!("GET {}", digest(&report))), "{requests:?}");
+    assert!(!requests.contains(&format!("GET {sha}")), "{requests:?}");
+}
+
+#[tokio::test]
 async fn an_image_without_the_right_label_is_not_taken() {
     let bench = Bench::new();
     let commit = bench.lab.commit("feat: a");

@@ -2,7 +2,7 @@
 //! one that was taken and not used is burnt.
 
 use super::inspect::Known;
-use super::{Args, Job, fail, in_git};
+use super::{Args, Job, in_git};
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::config::OnNoBump;
 use crate::domain::event::Event;
@@ -110,7 +110,7 @@ impl Job<'_> {
                         _ => self.context.progress.note(&format!("{} was taken meanwhile", version.tag())),
                     }
                 }
-                Err(error) => return Err(fail::ledger(error)),
+                Err(error) => return Err(error.into()),
             }
         }
         Err(CommandError::new(ErrorKind::Failed, "no version number could be taken").hint("relman releases"))
@@ -143,12 +143,12 @@ impl Job<'_> {
     async fn base(&self) -> Result<Option<Base>, CommandError> {
         let service = &self.context.service;
         let ledger = &self.context.ledger;
-        let highest = match ledger.get(&Key::of_service(service)).await.map_err(fail::ledger)? {
+        let highest = match ledger.get(&Key::of_service(service)).await? {
             Some(Record::Service(totals)) => totals.highest,
             _ => None,
         };
         let Some(version) = highest else { return Ok(None) };
-        Ok(match ledger.get(&Key::of_claim(service, &version)).await.map_err(fail::ledger)? {
+        Ok(match ledger.get(&Key::of_claim(service, &version)).await? {
             Some(Record::Claim(claim)) => Some(Base { version, commit: claim.commit }),
             _ => None,
         })
@@ -175,7 +175,7 @@ impl Job<'_> {
     async fn is_claimed(&self, version: &Version, label: &str, number: u64) -> Result<bool, CommandError> {
         let version = version.with_prerelease(label, number).map_err(overflow)?;
         let key = Key::of_claim(&self.context.service, &version);
-        Ok(self.context.ledger.get(&key).await.map_err(fail::ledger)?.is_some())
+        Ok(self.context.ledger.get(&key).await?.is_some())
     }
 }
 

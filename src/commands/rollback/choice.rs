@@ -49,6 +49,7 @@ pub(super) async fn choice(
                 }
                 Err(error
                     .hint("relman history: every attempt")
+                    .hint("relman abort: when a deployment is unfinished, stop it")
                     .hint("relman rollback --to TARGET --yes: any recorded release, proven or not"))
             }
         };

@@ -90,6 +90,25 @@ fn what_types_cannot_say_is_checked_with_lines() {
     );
 }
 
+/// What the host would refuse is refused before a deploy begins.
+#[test]
+fn a_run_configuration_that_no_host_takes_is_refused_with_its_line() {
+    let text = SMALL.replace(
+        "port = 8000",
+        "port = 8000\nstop_timeout_seconds = 900\nsecrets = { TOKEN = \"env:TOKEN\" }\nhealth = { path = \"/{{ x }}\" }",
+    ) + "env = { TOKEN_FILE = \"x\" }\n";
+    let problems = parse_with(&text, &[]).unwrap_err();
+    assert_eq!(
+        problems.iter().map(|p| p.split(": ").take(2).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>(),
+        [
+            "relman.toml:10 run.stop_timeout_seconds",
+            "relman.toml:12 run.health.path",
+            "relman.toml:16 environments.production.env.TOKEN_FILE",
+        ],
+        "{problems:?}"
+    );
+}
+
 #[test]
 fn variables_override_scalars() {
     let config = parse_with(

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::host::wire::HostAddress;
+use crate::domain::id::HostName;
+use crate::host::Reply;
+use crate::host::wire::{HostAddress, HostError, HostErrorCode};
 
 /// How hosts are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +71,28 @@ impl Files {
         files.inventory = json!({"all": {"hosts": entries}}).to_string();
         Ok(files)
     }
+}
+
+/// The addresses of these hosts, and a reply for each that has none.
+pub(in crate::host) fn addresses<'a>(
+    known: &'a [HostAddress],
+    hosts: &[HostName],
+) -> (Vec<&'a HostAddress>, Vec<Reply>) {
+    let mut unknown = Vec::new();
+    let mut found = Vec::new();
+    for name in hosts {
+        match known.iter().find(|host| host.name == *name) {
+            Some(host) => found.push(host),
+            None => unknown.push(Reply {
+                host: name.clone(),
+                result: Err(HostError::new(
+                    HostErrorCode::Unreachable,
+                    "it is not among the environment's hosts any more",
+                )),
+            }),
+        }
+    }
+    (found, unknown)
 }
 
 fn checked<'a>(

@@ -124,7 +124,7 @@ pub fn answer(rc: i32, stdout: &str, stderr: &str) -> Result<Observation, HostEr
 }
 
 /// What ssh says when it never got as far as running a command; anything else may have come in the middle of one.
-const NEVER_RUN: [(&str, &str); 9] = [
+const NEVER_RUN: [(&str, &str); 10] = [
     (
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
         "its host key has changed: compare it, then correct the pinned key",
@@ -140,11 +140,17 @@ const NEVER_RUN: [(&str, &str); 9] = [
     ("No route to host", "no route leads there"),
     ("Network is unreachable", "no route leads there"),
     ("connect to host", "it does not answer"),
+    (BANNER, "it does not answer"),
 ];
+
+/// A new connection never got as far as logging in. After a kept one broke, that says nothing of the one before.
+const BANNER: &str = "timed out during banner exchange";
 
 fn unreachable(message: &str) -> HostError {
     let said = last_line(message);
-    match NEVER_RUN.iter().find(|(sign, _)| message.contains(sign)) {
+    let broke = message.contains("read from master failed");
+    let is_sign = |sign: &str| message.contains(sign) && !(broke && sign == BANNER);
+    match NEVER_RUN.iter().find(|(sign, _)| is_sign(sign)) {
         Some((_, meaning)) => HostError::new(HostErrorCode::Unreachable, format!("{meaning} ({said})")),
         None => HostError::new(HostErrorCode::NoAnswer, format!("the connection was lost: {said}")),
     }
@@ -155,8 +161,21 @@ pub fn failed(task: &str, message: &str) -> HostError {
     HostError::new(HostErrorCode::Playbook, format!("task {task:?} failed: {}", last_line(message)))
 }
 
-/// The last line that says something, cut to what fits a line.
+/// The last line that says something, whole: it is cut once secrets are out of it.
 pub fn last_line(text: &str) -> String {
-    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    line.chars().take(300).collect()
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_host_did_nothing_unless_a_connection_was_open() {
+        let silent =
+            "Connection timed out during banner exchange\r\nConnection to 10.0.0.5 port 22 timed out";
+        assert_eq!(unreachable(silent).code, HostErrorCode::Unreachable);
+        let broke = format!("mux_client_request_session: read from master failed: Broken pipe\r\n{silent}");
+        assert_eq!(unreachable(&broke).code, HostErrorCode::NoAnswer);
+    }
 }

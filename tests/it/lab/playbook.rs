@@ -3,41 +3,28 @@
 use super::support::lab::root;
 use super::support::site::{Site, access, head, host_line};
 
-/// What such a team has: stop, start, wait. It knows nothing of relman but the name of one variable.
-const PLAYBOOK: &str = r#"- name: Replace the container
+/// What such a team has: stop, start, wait. It knows nothing of relman but the names of some variables.
+const PLAYBOOK: &str = include_str!("../../fixtures/playbook/replace.yml");
+
+/// Its host has an engine by other means than relman's.
+const SITE: &str = "- name: Engine
   hosts: all
   become: true
   gather_facts: true
   gather_subset: [min]
   roles:
     - role: docker
-  tasks:
-    - name: Pull
-      ansible.builtin.command: docker pull {{ relman_image }}
-      changed_when: true
-    - name: Remove
-      ansible.builtin.command: docker rm --force team
-      changed_when: true
-    - name: Start
-      ansible.builtin.command: >-
-        docker run --detach --name team --publish 127.0.0.1:9000:8000
-        --env RELMAN_VERSION={{ relman_version }} {{ relman_image }}
-      changed_when: true
-    - name: Wait
-      ansible.builtin.uri:
-        url: http://127.0.0.1:9000/healthz
-      register: answer
-      until: answer.status == 200
-      retries: 20
-      delay: 1
-"#;
+
+- name: Replace
+  ansible.builtin.import_playbook: replace.yml
+";
 
 #[test]
 #[ignore = "needs the lab: make test-lab"]
 fn a_team_s_own_playbook_deploys_and_rolls_back() {
     let site = Site::separate("team", |lab| {
         format!(
-            "{}\n[environments.production]\nvia = \"playbook\"\nplaybook = \"deploy/replace.yml\"\n{}\nhosts = [{}]\n",
+            "{}\n[environments.production]\nvia = \"playbook\"\nplaybook = \"deploy/site.yml\"\n{}\nhosts = [{}]\n",
             head(lab, "team"),
             access(lab),
             host_line(lab, 2)
@@ -45,6 +32,7 @@ fn a_team_s_own_playbook_deploys_and_rolls_back() {
     });
     let directory = site.repository().join("deploy");
     std::fs::create_dir_all(&directory).expect("it can be made");
+    std::fs::write(directory.join("site.yml"), SITE).expect("it can be written");
     std::fs::write(directory.join("replace.yml"), PLAYBOOK).expect("it can be written");
     std::os::unix::fs::symlink(root().join("ansible/roles"), directory.join("roles")).expect("it is new");
     site.git(&["add", "--all"]);
@@ -72,11 +60,11 @@ fn a_team_s_own_playbook_deploys_and_rolls_back() {
     let status = site.relman(&["status"]).expect(0);
     let honest = ["playbook", "not observed", "unknown"];
     assert!(honest.iter().any(|word| status.stdout.contains(word)), "{}", status.stdout);
-    site.lab.on_host(2, "docker rm --force team >/dev/null");
+    site.lab.on_host(2, "docker rm --force web >/dev/null");
 }
 
 fn version(site: &Site) -> String {
-    let answer = site.lab.on_host(2, "curl -fsS http://127.0.0.1:9000/version");
+    let answer = site.lab.on_host(2, "curl -fsS http://127.0.0.1:8000/version");
     let answer: serde_json::Value = serde_json::from_str(&answer).expect("it answers JSON");
     answer["version"].as_str().expect("with a version").to_owned()
 }

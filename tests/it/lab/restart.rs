@@ -11,11 +11,29 @@ use super::support::site::Site;
 #[ignore = "needs the lab: make test-lab"]
 fn a_host_that_restarts_serves_the_committed_release_again() {
     let site = Site::shared();
+    let secrets = "[run.secrets]\nCANARY = \"env:LAB_CANARY\"\n";
+    site.change("fix: no secrets", "relman.toml", secrets, "# without secrets\n");
     let version = site.deploy_new();
     site.lab.script(&["reboot", "host1"]);
     eventually("the release of before answers", Duration::from_secs(90), || {
         answering(&site.lab, 1).as_deref() == Some(version.as_str())
     });
+    site.is_settled();
+    site.change("fix: with secrets", "relman.toml", "# without secrets\n", secrets);
+}
+
+/// Secrets are in memory alone, so a restart takes them away: the host says so, and one deploy brings them back.
+#[test]
+#[ignore = "needs the lab: make test-lab"]
+fn a_host_that_restarts_without_its_secrets_says_so_and_the_next_deploy_brings_it_back() {
+    let site = Site::shared();
+    site.deploy_new();
+    site.lab.script(&["reboot", "host1"]);
+    site.relman(&["status", "--exit-code"]).expect(8);
+    let said = site.lab.on_host(1, "journalctl --no-pager --boot --unit relman-boot.service");
+    assert!(said.contains("relman deploy"), "what to do is in the journal: {said}");
+    site.relman(&["deploy", "--reason", "the host restarted"]).expect(0);
+    site.lab.on_host(1, "systemctl reset-failed relman-boot.service");
     site.is_settled();
 }
 

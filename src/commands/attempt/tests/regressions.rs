@@ -1,0 +1,207 @@
+//! Ways in which a deploy or a rollback once went wrong: each bug that was found keeps its reproduction.
+
+use super::*;
+
+use crate::host::wire::Secret;
+use crate::ledger::memory::{Call, Fault, Moment};
+
+#[tokio::test(start_paused = true)]
+async fn invariant_5_a_rollback_that_died_is_finished_by_the_next_and_goes_no_further_back() {
+    let mut wrong = Vec::new();
+    for at in 0..40 {
+        let (world, _old, new) = world().await;
+        let _bad = world.release("1.2.0", &commit('c')).await;
+        deploy(&world, "1.1.0").await.unwrap();
+        deploy(&world, "1.2.0").await.unwrap();
+        world.ledger.inject(Fault {
+            call: Call::Append,
+            skip: at,
+            times: u32::MAX,
+            moment: Moment::After,
+            transient: false,
+        });
+        let first = roll_back(&world, None).await;
+        world.ledger.heal();
+        world.ledger.kill_holder(&world.stream());
+        world.fleet.heal();
+        // Done, whether or not the answer came: a second rollback is another one.
+        let left = world.context.deployment(&world.stream(), Some(4)).await.unwrap();
+        if first.is_ok() || left.is_some_and(|left| left.outcome.is_some()) {
+            break;
+        }
+        let second = roll_back(&world, None).await;
+        if serving(&world) != all(&new) {
+            wrong.push((at, second.map(|r| r.version)));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_lags_on_one_host_keeps_the_bad_release_away_all_the_same() {
+    let (world, _old, _new) = world().await;
+    deploy(&world, "1.1.0").await.unwrap();
+    world.fleet.fail("web-2", "shift", 6, Effect::None, HostErrorCode::Proxy);
+    let error = roll_back(&world, to("1.0.0")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unsafe, "{error}");
+    let again = deploy(&world, "1.1.0").await;
+    assert!(again.is_err(), "{again:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redeploy_with_secrets_takes_the_values_of_now() {
+    let (mut world, ..) = world().await;
+    world.site.run =
+        serde_json::from_value(serde_json::json!({"port": 8000, "secrets": {"KEY": "env:KEY"}})).unwrap();
+    let secrets = crate::secrets::Secrets {
+        variables: [("KEY".to_owned(), Secret::new("one-value".into()))].into(),
+        root: "/".into(),
+    };
+    world.site.secrets = std::sync::Arc::new(secrets);
+    deploy(&world, "1.1.0").await.unwrap();
+    world.fleet.take_changes();
+    let report = deploy(&world, "1.1.0").await.unwrap();
+    let changes = world.fleet.take_changes();
+    assert!(changes.iter().any(|c| c.contains("prepare")), "{:?} {changes:?}", report.result);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_serves_is_not_at_fault_when_another_configuration_does_not_start() {
+    let (mut world, old, _) = world().await;
+    world.site.run = run_config(9000);
+    world.fleet.set_unhealthy(&old.digest);
+    assert_eq!(deploy(&world, "1.0.0").await.unwrap_err().kind, ErrorKind::Returned);
+    assert_eq!(world.context.verdict(&world.stream(), &old.version).await.unwrap(), Some(Verdict::Proven));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_goes_away_after_a_host_was_touched_is_unsafe() {
+    let mut wrong = Vec::new();
+    for at in 0..40 {
+        let (world, ..) = world().await;
+        world.ledger.inject(Fault {
+            call: Call::Append,
+            skip: at,
+            times: u32::MAX,
+            moment: Moment::After,
+            transient: false,
+        });
+        let first = deploy(&world, "1.1.0").await;
+        let changes = world.fleet.take_changes();
+        let Err(error) = first else { break };
+        if changes.iter().any(|c| c.contains("prepare") || c.contains("shift"))
+            && error.kind == ErrorKind::Failed
+        {
+            wrong.push(at);
+        }
+    }
+    assert!(wrong.is_empty(), "exit 1 after a host was touched, crash at {wrong:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_to_nowhere_stops_nobody() {
+    let (world, _, new) = world().await;
+    let mut slow = world.site.clone();
+    slow.settings.bake_seconds = 3_600;
+    let args = deploy::Args { target: to("1.1.0"), ..deploy::Args::default() };
+    let deploying = deploy::run(&world.context, &slow, &world.supply, args);
+    let rolling = async {
+        world.context.clock.sleep(std::time::Duration::from_secs(60)).await;
+        roll_back(&world, to("9.9.9")).await
+    };
+    let (deployed, rolled) = tokio::join!(deploying, rolling);
+    assert_eq!(rolled.unwrap_err().kind, ErrorKind::NotFound);
+    assert!(deployed.is_ok(), "{:?}", deployed.unwrap_err().message);
+    assert_eq!(serving(&world), all(&new));
+}
+
+#[tokio::test(start_paused = true)]
+async fn head_under_a_hold_is_refused_before_it_is_built() {
+    let lab = crate::git::testing::Lab::new();
+    lab.write("Dockerfile", "FROM scratch\n");
+    let one = lab.commit("feat: one");
+    let world = World::new(&HOSTS, Some(lab.repository()));
+    world.release("0.1.0", &one).await;
+    deploy(&world, "0.1.0").await.unwrap();
+    crate::commands::hold::set(&world.context, &world.site.name, "stop".into()).await.unwrap();
+    lab.write("x", "y");
+    lab.commit("feat: two");
+    let before =
+        world.ledger.head(&crate::domain::id::Stream::releases(&world.context.service)).await.unwrap().seq;
+    let result = deploy::run(&world.context, &world.site, &world.supply, deploy::Args::default()).await;
+    let after =
+        world.ledger.head(&crate::domain::id::Stream::releases(&world.context.service)).await.unwrap().seq;
+    assert_eq!((result.unwrap_err().kind, before), (ErrorKind::Refused, after));
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_before_is_only_said_where_it_is_also_what_the_ledger_says() {
+    for at in 0..30 {
+        let (world, old, _new) = world().await;
+        let next = world.release("1.2.0", &commit('c')).await;
+        deploy(&world, "1.1.0").await.unwrap();
+        world.ledger.inject(Fault {
+            call: Call::Append,
+            skip: at,
+            times: u32::MAX,
+            moment: Moment::After,
+            transient: false,
+        });
+        let first = deploy(&world, "1.2.0").await;
+        world.ledger.heal();
+        world.ledger.kill_holder(&world.stream());
+        if first.is_ok() {
+            break;
+        }
+        let left = world.context.deployment(&world.stream(), Some(3)).await.unwrap();
+        if !left.is_some_and(|left| left.committed && left.outcome.is_none()) {
+            continue;
+        }
+        world.fleet.set_unhealthy(&old.digest);
+        let error = roll_back(&world, to("1.0.0")).await.unwrap_err();
+        let environment = world.context.environment(&world.stream()).await.unwrap();
+        let recorded = world.context.deployment(&world.stream(), environment.serving).await.unwrap().unwrap();
+        if serving(&world) != all(&recorded.release) {
+            assert_ne!(
+                error.kind,
+                ErrorKind::Returned,
+                "at {at}: {} but recorded {} and hosts {:?}; next {}",
+                error.message,
+                recorded.release.version,
+                serving(&world),
+                next.digest
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_5_an_attempt_that_nobody_saw_is_not_what_a_rollback_takes_back() {
+    let (world, old, _new) = world().await;
+    world.release("1.2.0", &commit('c')).await;
+    deploy(&world, "1.1.0").await.unwrap();
+    world.ledger.inject(Fault {
+        call: Call::Append,
+        skip: 4,
+        times: u32::MAX,
+        moment: Moment::After,
+        transient: false,
+    });
+    deploy(&world, "1.2.0").await.unwrap_err();
+    world.ledger.heal();
+    world.ledger.kill_holder(&world.stream());
+    let report = roll_back(&world, None).await.unwrap();
+    assert_eq!(report.version, Some(old.version), "it served 1.1.0, and 1.2.0 never took a request");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_does_not_go_back_keeps_no_other_from_it() {
+    let (world, _old, new) = world().await;
+    world.fleet.fail("web-1", "shift", 1, Effect::None, HostErrorCode::Proxy);
+    world.fleet.fail("web-2", "revert", 30, Effect::None, HostErrorCode::Unreachable);
+    let error = deploy(&world, "1.1.0").await.unwrap_err();
+    let left = world
+        .fleet
+        .edit("web-1", |machine| machine.slots.iter().any(|s| s.release.digest == new.digest && s.running));
+    assert!(!left, "{:?}: web-1 answers, and still runs the candidate", error.kind);
+}
