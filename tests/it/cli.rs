@@ -136,7 +136,7 @@ fn a_wrong_configuration_names_line_key_and_fix() {
     assert_eq!(
         text(&output.stderr),
         "Error: relman.toml:9: run.prot: is not a key; did you mean run.port?\n\
-         Hint: docs/config.md explains every key\n"
+         Hint: correct it, then relman doctor checks everything else\n"
     );
     let empty = tempfile::tempdir().unwrap();
     let output = place.command(&["history"]).current_dir(empty.path()).output().unwrap();
