@@ -41,10 +41,11 @@ pub(crate) fn token(bits: u128) -> Token {
     Token::from_bits(bits.to_be_bytes())
 }
 
-/// A token that was not given before.
+/// A token that was not given before, by this process or by a test's child.
 pub(crate) fn fresh() -> Token {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    token(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)) << 32)
+    let process = u128::from(std::process::id()) << 96;
+    token(process | u128::from(NEXT.fetch_add(1, Ordering::Relaxed)) << 32)
 }
 
 pub(crate) fn actor() -> Actor {
