@@ -34,7 +34,9 @@ class Place:
         self.repository = repository
         self.ledger = secrets.token_hex(16)
         self.ansible_command = ansible_command
-        self.env = {**os.environ, "XDG_STATE_HOME": str(self.state), "NO_COLOR": "1"}
+        # The bench's own variables are no keys of the configuration, which relman would refuse.
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("RELMAN_")}
+        self.env = {**mine, "XDG_STATE_HOME": str(self.state), "NO_COLOR": "1"}
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=self.repo, check=True, capture_output=True, text=True)
