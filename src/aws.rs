@@ -2,8 +2,11 @@
 //! variables, profiles, SSO, web identities and instance roles that every AWS tool reads; `docs/aws.md` lists them.
 //! relman's configuration names a table and a bucket, never a credential.
 
+mod bucket;
 pub mod fault;
 mod http;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::time::Duration;
 
@@ -12,6 +15,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use tokio::sync::OnceCell;
 
+pub use self::bucket::{Bucket, Put, Versions};
 pub use self::fault::{Fault, FaultKind};
 
 /// How long a call may take.

@@ -121,11 +121,11 @@ pub enum GitTag {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LedgerSettings {
-    /// The id of the embedded ledger (32 hex digits), written by `relman init`: names its folder in the state
-    /// directory.
+    /// The id of the ledger (32 hex digits), written by `relman init`: names the embedded ledger's folder in the state
+    /// directory, and any other ledger must have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<crate::domain::id::Token>,
-    /// `sqlite:PATH`; none: the embedded ledger in the user's state directory.
+    /// `sqlite:PATH` or `dynamodb:TABLE`; none: the embedded ledger in the user's state directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Take a place where the ledger would be lost, such as the workspace of a CI job.
@@ -136,7 +136,7 @@ pub struct LedgerSettings {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ArtifactSettings {
-    /// `file:PATH`; none: beside the embedded ledger.
+    /// `file:PATH` or `s3://BUCKET[/PREFIX]`; none: beside the embedded ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }

@@ -55,6 +55,10 @@ impl Fault {
         Self { kind: FaultKind::NoRegion, action: "", source: None }
     }
 
+    pub(super) fn new(kind: FaultKind, action: &'static str, source: Cause) -> Self {
+        Self { kind, action, source: Some(source) }
+    }
+
     /// From the SDK's error of a call.
     pub fn of<E>(action: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
@@ -69,7 +73,7 @@ impl Fault {
                 FaultKind::Server
             }
             SdkError::ResponseError(_) => FaultKind::NoAnswer,
-            other => credentials(other).unwrap_or(FaultKind::NoAnswer),
+            other => of_chain(other),
         };
         Self { kind, action, source: Some(error.into()) }
     }
@@ -186,20 +190,23 @@ pub(crate) fn service(code: &str, status: u16) -> FaultKind {
     }
 }
 
-/// Whether the request could not even be signed, and why. The providers say it in words only.
-fn credentials(error: &(dyn std::error::Error + 'static)) -> Option<FaultKind> {
+/// Why a request was not sent, or its answer not heard. The providers of credentials say it in words only.
+fn of_chain(error: &(dyn std::error::Error + 'static)) -> FaultKind {
     let mut next = Some(error);
-    let mut found = None;
+    let mut found = FaultKind::NoAnswer;
     while let Some(error) = next {
+        if let Some(fault) = error.downcast_ref::<Fault>() {
+            return fault.kind.clone();
+        }
         let text = error.to_string().to_lowercase();
         if text.contains("expired") {
-            return Some(FaultKind::Expired);
+            return FaultKind::Expired;
         }
         // The outermost says that there are none, the innermost why.
         if error.is::<aws_credential_types::provider::error::CredentialsError>()
             || text.contains("credential")
         {
-            found = Some(FaultKind::NoCredentials);
+            found = FaultKind::NoCredentials;
         }
         next = error.source();
     }

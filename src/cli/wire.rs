@@ -1,14 +1,17 @@
 //! The composition root: the only place that names implementations. Each part is made when a verb asks for it, so
 //! that a verb that only reads the ledger opens nothing else.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::args::Global;
-use super::place::{Place, place};
+use super::place::{ArtifactPlace, LedgerPlace, Place, place};
 use super::surroundings::Surroundings;
+use crate::artifact::Artifacts;
 use crate::artifact::file::FileArtifacts;
+use crate::artifact::s3::S3Artifacts;
+use crate::aws::{Bucket, Chain};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{Context, Site, Supply};
@@ -27,6 +30,7 @@ use crate::host::{Fleet, Identity};
 use crate::image::docker::{DockerBuilder, Logins, PushLogin};
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
+use crate::ledger::dynamodb::{self, DynamoLedger};
 use crate::ledger::memory::MemoryLedger;
 use crate::ledger::retry::{Budget, RetryLedger};
 use crate::ledger::sqlite::{OpenMode, SqliteLedger};
@@ -56,6 +60,7 @@ pub struct Wire {
     pub interrupt: Interrupt,
     env: Option<EnvironmentName>,
     clock: Arc<dyn Clock>,
+    aws: Arc<Chain>,
 }
 
 impl Wire {
@@ -74,7 +79,15 @@ impl Wire {
         if global.verbose {
             progress.note(&format!("configuration {}", loaded.file.display()));
         }
-        Ok(Self { loaded, around, progress, interrupt, env, clock: Arc::new(SystemClock) })
+        Ok(Self {
+            loaded,
+            around,
+            progress,
+            interrupt,
+            env,
+            clock: Arc::new(SystemClock),
+            aws: Arc::default(),
+        })
     }
 
     fn config(&self) -> &Config {
@@ -170,12 +183,19 @@ impl Wire {
     /// # Errors
     /// When the ledger cannot be opened.
     pub fn context(&self, access: Access) -> Result<Context, CommandError> {
-        let place = self.place()?;
-        let ledger = self.open(&place, access)?;
+        let Place { ledger, artifacts } = self.place()?;
+        let ledger: Arc<dyn Ledger> = match ledger {
+            LedgerPlace::File(path) => self.open(&path, access)?,
+            LedgerPlace::Table(table) => self.table(table, access),
+        };
+        let artifacts: Arc<dyn Artifacts> = match artifacts {
+            ArtifactPlace::Folder(path) => Arc::new(FileArtifacts::new(path)),
+            ArtifactPlace::Bucket(place) => Arc::new(S3Artifacts::new(Bucket::new(&place, self.aws.clone()))),
+        };
         Ok(Context {
             service: self.config().service.name.clone(),
             ledger: Arc::new(RetryLedger::new(ledger, self.clock.clone(), Budget::default())),
-            artifacts: Arc::new(FileArtifacts::new(place.artifacts)),
+            artifacts,
             clock: self.clock.clone(),
             actor: self.around.actor(),
             machine: self.around.machine.clone(),
@@ -184,12 +204,21 @@ impl Wire {
         })
     }
 
-    fn open(&self, place: &Place, access: Access) -> Result<Arc<dyn Ledger>, CommandError> {
+    fn table(&self, table: String, access: Access) -> Arc<dyn Ledger> {
+        let mode = match access {
+            Access::Read => dynamodb::OpenMode::Read,
+            Access::Write => dynamodb::OpenMode::Write,
+        };
+        let target = dynamodb::Target { table, id: self.config().ledger.id.clone(), mode };
+        Arc::new(DynamoLedger::new(target, self.aws.clone(), self.clock.clone()))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> Result<Arc<dyn Ledger>, CommandError> {
         let id = || self.config().ledger.id.clone().unwrap_or_else(|| self.clock.token());
-        let exists = place.ledger.exists();
+        let exists = path.exists();
         let mode = match (access, exists) {
             (Access::Read, false) => {
-                self.progress.note(&format!("there is no ledger yet at {}", place.ledger.display()));
+                self.progress.note(&format!("there is no ledger yet at {}", path.display()));
                 return Ok(Arc::new(MemoryLedger::new(id())));
             }
             (Access::Read, true) => OpenMode::ReadOnly,
@@ -197,7 +226,7 @@ impl Wire {
             (Access::Write, true) if self.config().ledger.id.is_none() => OpenMode::Existing,
             (Access::Write, _) => OpenMode::Create { id: id() },
         };
-        Ok(Arc::new(SqliteLedger::open(&place.ledger, mode)?))
+        Ok(Arc::new(SqliteLedger::open(path, mode)?))
     }
 
     /// The environment with the way to its hosts.
@@ -274,7 +303,7 @@ impl Wire {
     }
 
     /// A path of the configuration; `~/` is the user's home.
-    fn file(&self, path: &std::path::Path) -> PathBuf {
+    fn file(&self, path: &Path) -> PathBuf {
         match (path.strip_prefix("~"), self.around.variable("HOME")) {
             (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
             _ => self.loaded.root.join(path),

@@ -17,14 +17,7 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
     let mut found = Problems::new();
     check_image(config, &mut found);
     check_run(&config.run, &mut found);
-    for (key, url, scheme) in
-        [("ledger.url", &config.ledger.url, "sqlite:"), ("artifacts.url", &config.artifacts.url, "file:")]
-    {
-        if let Some(url) = url {
-            let fits = url.strip_prefix(scheme).is_some_and(|path| !path.is_empty() && is_clean(path));
-            ensure(&mut found, key, fits, || format!("is not {scheme}PATH"));
-        }
-    }
+    check_places(config, &mut found);
     let directory = config.ansible.directory.to_string_lossy().into_owned();
     ensure(&mut found, "ansible.directory", is_path(&directory), || UNSAFE_PATH.to_owned());
     ensure(&mut found, "ansible.command", is_path(&config.ansible.command), || UNSAFE_PATH.to_owned());
@@ -45,6 +38,32 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
         check_run_in(&at, config, environment, &mut found);
     }
     found
+}
+
+/// `ledger.url` and `artifacts.url`.
+fn check_places(config: &Config, found: &mut Problems) {
+    let path = |path: &str| !path.is_empty() && is_clean(path);
+    let (ledger, artifacts) = (&config.ledger.url, &config.artifacts.url);
+    if let Some(url) = ledger {
+        let fits = match url.split_once(':') {
+            Some(("sqlite", rest)) => path(rest),
+            Some(("dynamodb", table)) => is_table(table),
+            _ => false,
+        };
+        ensure(found, "ledger.url", fits, || "is neither sqlite:PATH nor dynamodb:TABLE".to_owned());
+    }
+    if let Some(url) = artifacts {
+        let fits = match url.split_once(':') {
+            Some(("file", rest)) => path(rest),
+            Some(("s3", place)) => place.strip_prefix("//").is_some_and(is_bucket),
+            _ => false,
+        };
+        ensure(found, "artifacts.url", fits, || "is neither file:PATH nor s3://BUCKET[/PREFIX]".to_owned());
+    }
+    let shared = ledger.as_deref().is_some_and(|url| url.starts_with("dynamodb:"));
+    ensure(found, "artifacts.url", !shared || artifacts.is_some(), || {
+        "is missing: a ledger in DynamoDB has no folder beside it; name s3://BUCKET[/PREFIX]".to_owned()
+    });
 }
 
 fn ensure(found: &mut Problems, key: &str, good: bool, reason: impl FnOnce() -> String) {
@@ -160,6 +179,27 @@ fn is_clean(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
+/// DynamoDB's own rule.
+fn is_table(text: &str) -> bool {
+    (3..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+/// S3's rule for names, and a prefix that reads the same in a URL and in a key.
+fn is_bucket(text: &str) -> bool {
+    let (name, prefix) = text.split_once('/').map_or((text, None), |(name, prefix)| (name, Some(prefix)));
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let part = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-=".contains(&b))
+    };
+    (3..=63).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b))
+        && edge(name.bytes().next())
+        && edge(name.bytes().next_back())
+        && !name.contains("..")
+        && prefix.is_none_or(|prefix| prefix.trim_end_matches('/').split('/').all(part))
+}
+
 /// Nothing that a shell, ssh (`%h`, `${X}`) or Jinja (`{{`) would expand.
 fn is_path(text: &str) -> bool {
     !text.is_empty()
@@ -248,6 +288,16 @@ mod tests {
         {
             assert!(!is_host_key(&bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn tables_and_buckets_have_names_that_aws_takes() {
+        all(is_table, &["relman-ledger", "a.b_c"], &["", "ab", "a b", "a/b", "a:b", &"x".repeat(256)]);
+        all(
+            is_bucket,
+            &["relman-artifacts-123", "a.b/team/web", "abc/x/", "abc/a=b"],
+            &["", "ab", "Abc", "abc-", "a..b", "abc//x", "abc/../x", "abc/x y", "abc/{{x}}", "abc/#x"],
+        );
     }
 
     #[test]

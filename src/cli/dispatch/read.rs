@@ -4,6 +4,7 @@ use clap::CommandFactory as _;
 
 use super::Run;
 use super::change::named;
+use crate::cli::place::LedgerPlace;
 use crate::cli::wire::{Access, Wire};
 use crate::cli::{args, exit, output};
 use crate::clock::{Clock as _, SystemClock};
@@ -133,7 +134,10 @@ async fn parts(wire: &Wire) -> Parts {
     };
     let facts = Facts {
         config: Some(Ok(wire.loaded.file.display().to_string())),
-        ledger_writable: wire.place().ok().map(|place| writable(&place.ledger)),
+        ledger_writable: wire.place().ok().and_then(|place| match place.ledger {
+            LedgerPlace::File(path) => Some(writable(&path)),
+            LedgerPlace::Table(_) => None,
+        }),
         ansible: match wire.loaded.config.environments.is_empty() {
             true => None,
             false => Some(wire.ansible().version().await.map_err(|error| error.to_string())),

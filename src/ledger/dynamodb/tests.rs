@@ -3,8 +3,9 @@
 
 mod table;
 
-use self::table::{ledger, make, number, on};
+use self::table::{ledger, make, on};
 use super::*;
+use crate::aws::testing::number;
 use crate::ledger::contract::fixture::*;
 use crate::ledger::contract::ledger_contract;
 

@@ -7,20 +7,12 @@ use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement
 use serde_json::Value;
 
 use super::super::{DynamoLedger, OpenMode, TABLE, Target};
+use crate::aws::testing::{aside, variable};
 use crate::aws::{Chain, LARGE};
 use crate::clock::SystemClock;
 use crate::domain::id::Token;
 use crate::ledger::Ledger;
 use crate::ledger::contract::fixture::fresh as token;
-
-/// What the script that runs these tests says.
-pub(super) fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: tests/aws/run sets it"))
-}
-
-pub(super) fn number(name: &str) -> u64 {
-    variable(name).parse().unwrap()
-}
 
 pub(super) fn chain_to(endpoint: String) -> Arc<Chain> {
     Arc::new(Chain::to(endpoint))
@@ -39,12 +31,7 @@ pub(super) async fn client() -> Client {
 pub(super) fn fresh() -> String {
     let name = format!("relman-{}", token());
     let table = name.clone();
-    // Called from within runtimes as well.
-    let made = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(create(&table));
-    });
-    made.join().unwrap();
+    aside(async move { create(&table).await });
     name
 }
 
