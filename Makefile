@@ -50,6 +50,10 @@ test-fast: ## everything that needs no lab
 test-lab: ## the lab suite alone: real registry, sshd, systemd, Ansible, Docker and HAProxy
 	@$(RUN) lab
 
+.PHONY: test-aws
+test-aws: ## the AWS path on emulators: DynamoDB ledger and S3 artifacts on moto and dynoxide
+	@tests/aws/run
+
 .PHONY: lint
 lint: ## formatting and lints of Rust, Python, shell and the Dockerfile; changes nothing
 	@$(RUN) lint

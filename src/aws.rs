@@ -39,6 +39,9 @@ pub struct Chain {
     /// Tests put something between the SDK and the emulator.
     #[cfg(test)]
     endpoint: Option<String>,
+    /// And do not wait as long as people do.
+    #[cfg(test)]
+    limits: Option<Limits>,
 }
 
 impl Chain {
@@ -46,6 +49,12 @@ impl Chain {
     #[cfg(test)]
     pub(crate) fn to(endpoint: String) -> Self {
         Self { endpoint: Some(endpoint), ..Self::default() }
+    }
+
+    /// The chain with other limits.
+    #[cfg(test)]
+    pub(crate) fn within(self, limits: Limits) -> Self {
+        Self { limits: Some(limits), ..self }
     }
 
     /// What the chain says, for clients of these limits.
@@ -57,6 +66,8 @@ impl Chain {
         if loaded.region().is_none() {
             return Err(Fault::no_region());
         }
+        #[cfg(test)]
+        let limits = self.limits.unwrap_or(limits);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(limits.attempt)
             .operation_attempt_timeout(limits.attempt)

@@ -3,6 +3,7 @@
 pub mod domain;
 pub mod saga;
 
+pub mod anchor;
 pub mod artifact;
 #[cfg(feature = "cli")]
 pub mod aws;

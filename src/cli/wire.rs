@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::args::Global;
 use super::place::{ArtifactPlace, LedgerPlace, Place, place};
 use super::surroundings::Surroundings;
+use crate::anchor::Anchors;
+use crate::anchor::s3::S3Anchors;
 use crate::artifact::Artifacts;
 use crate::artifact::file::FileArtifacts;
 use crate::artifact::s3::S3Artifacts;
@@ -201,6 +203,19 @@ impl Wire {
             machine: self.around.machine.clone(),
             progress: self.progress.clone(),
             interrupt: self.interrupt.clone(),
+        })
+    }
+
+    /// Where heads are kept; none without a bucket.
+    ///
+    /// # Errors
+    /// As [`Wire::place`].
+    pub fn anchors(&self) -> Result<Option<Arc<dyn Anchors>>, CommandError> {
+        Ok(match self.place()?.artifacts {
+            ArtifactPlace::Bucket(place) => {
+                Some(Arc::new(S3Anchors::new(Bucket::new(&place, self.aws.clone()))))
+            }
+            ArtifactPlace::Folder(_) => None,
         })
     }
 

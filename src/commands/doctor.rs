@@ -141,7 +141,7 @@ async fn limited(name: &'static str, checks: impl Future<Output = Vec<Check>>) -
 }
 
 /// An error with what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -2,6 +2,7 @@
 //! exits; implementations of the ports come in through [`Context`].
 
 pub mod abort;
+pub mod anchor;
 pub mod attempt;
 pub mod deploy;
 pub mod diff;

@@ -10,11 +10,12 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use super::error::{CommandError, ErrorKind};
-use super::{Context, Site, Supply, status};
+use super::{Context, Site, Supply, anchor, status};
+use crate::anchor::Anchors;
 use crate::domain::id::{CommitSha, Digest};
 use crate::domain::record::{Key, Listing, Record, ReleaseRecord};
 use crate::domain::version::Version;
-use crate::ledger::verify::{Verified, verify};
+use crate::ledger::verify::{Unproven, Verified, verify};
 
 /// Releases that are looked at side by side.
 const AT_ONCE: usize = 8;
@@ -95,6 +96,9 @@ pub struct Report {
     pub ledger: String,
     /// The chain.
     pub chain: Verified,
+    /// The chain against the anchors; none where none are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchors: Option<anchor::Compared>,
     /// The releases that were asked for.
     pub releases: Vec<Linked>,
     /// Whether nothing is broken: otherwise the exit code is 10.
@@ -109,9 +113,18 @@ pub async fn run(
     context: &Context,
     site: Option<&Site>,
     supply: Option<&Supply>,
+    anchors: Option<&dyn Anchors>,
     args: Args,
 ) -> Result<Report, CommandError> {
-    let chain = verify(context.ledger.as_ref()).await?;
+    let mut chain = verify(context.ledger.as_ref()).await?;
+    let anchors = match anchors {
+        Some(anchors) => Some(anchor::compare(context, anchors, &chain).await?),
+        None => None,
+    };
+    if anchors.as_ref().is_some_and(|compared| compared.anchors > 0) {
+        // What is left open of it is said stream by stream.
+        chain.unproven.retain(|unproven| !matches!(unproven, Unproven::Tail | Unproven::Rewrite));
+    }
     let records = match (&args.version, args.all) {
         (_, true) => every(context).await?,
         (Some(version), false) => vec![one(context, version).await?],
@@ -128,8 +141,9 @@ pub async fn run(
     let releases: Vec<Linked> =
         stream::iter(&records).map(|record| finder.links(record)).buffered(AT_ONCE).collect().await;
     let broken = |linked: &Linked| linked.links.iter().any(|link| link.state == LinkState::Failed);
-    let holds = chain.holds() && !releases.iter().any(broken);
-    Ok(Report { schema: 1, ledger: context.ledger.location().to_string(), chain, releases, holds })
+    let anchored = anchors.as_ref().is_none_or(|compared| compared.faults.is_empty());
+    let holds = chain.holds() && anchored && !releases.iter().any(broken);
+    Ok(Report { schema: 1, ledger: context.ledger.location().to_string(), chain, anchors, releases, holds })
 }
 
 async fn one(context: &Context, version: &Version) -> Result<ReleaseRecord, CommandError> {

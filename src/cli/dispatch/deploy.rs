@@ -8,7 +8,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::commands::deploy::Report;
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{self, Context, Site};
-use crate::domain::id::EnvironmentName;
+use crate::domain::id::{EnvironmentName, Stream};
 use crate::domain::target::Target;
 use crate::git::PushToken;
 use crate::host::wire::Secret;
@@ -56,6 +56,7 @@ pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, Comman
     let wire = run.wire()?;
     let access = if args.dry_run { Access::Read } else { Access::Write };
     let context = wire.context(access)?;
+    let args_dry = args.dry_run;
     let args = commands::release::Args {
         version: args.version,
         dry_run: args.dry_run,
@@ -75,6 +76,10 @@ pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, Comman
         ("image", text(report.image.clone())),
         ("tags", report.tags.join(" ")),
     ];
+    let mut outputs = outputs.to_vec();
+    if !args_dry {
+        outputs.extend(anchored(&wire, &context, &[Stream::releases(&context.service)]).await);
+    }
     tell_github(&wire, "relman release", &outputs);
     run.print(&report, output::release::show)?;
     // The release exists; a caller that needs its tags must still hear that some are not in place.
@@ -102,13 +107,53 @@ pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandE
         hosts: args.hosts,
         release: of_ci(&wire),
     };
+    let dry = args.dry_run;
     let result = commands::deploy::run(&context, &site, &wire.supply()?, args).await;
-    let outputs = match &result {
+    ended(run, &wire, &context, &site, ("relman deploy", dry), result).await
+}
+
+/// What follows each deployment, whatever its end: the heads are kept, GitHub is told, the report is printed.
+async fn ended(
+    run: &Run,
+    wire: &Wire,
+    context: &Context,
+    site: &Site,
+    (title, dry): (&str, bool),
+    result: Result<Report, CommandError>,
+) -> Result<u8, CommandError> {
+    let mut outputs = match &result {
         Ok(report) => outputs(report),
         Err(error) => vec![("environment", site.name.to_string()), ("error", error.to_string())],
     };
-    tell_github(&wire, "relman deploy", &outputs);
+    let wrote = match &result {
+        Ok(_) => !dry,
+        Err(error) => matches!(error.kind, ErrorKind::Returned | ErrorKind::Unsafe),
+    };
+    if wrote {
+        let streams = [Stream::releases(&context.service), context.stream(&site.name)];
+        outputs.extend(anchored(wire, context, &streams).await);
+    }
+    tell_github(wire, title, &outputs);
     run.print(&result?, output::deploy::show)
+}
+
+/// Keeps the heads where the configuration has a place for it, and says them for the job's summary: whoever has that
+/// can prove later that nothing before them was lost.
+async fn anchored(wire: &Wire, context: &Context, streams: &[Stream]) -> Vec<(&'static str, String)> {
+    let heads = match commands::anchor::heads(context, streams).await {
+        Ok(heads) => heads,
+        Err(error) => {
+            wire.progress.note(&format!("the heads of the ledger were not read: {error}"));
+            return Vec::new();
+        }
+    };
+    if let Ok(Some(anchors)) = wire.anchors()
+        && let Err(error) = commands::anchor::keep(context, anchors.as_ref(), &heads).await
+    {
+        wire.progress.note(&format!("the heads were not anchored, the next run does it: {error}"));
+    }
+    let text = heads.iter().map(|(stream, head)| format!("{stream} {} {}", head.seq, head.hash));
+    vec![("ledger_heads", text.collect::<Vec<_>>().join("; "))]
 }
 
 fn outputs(report: &Report) -> Vec<(&'static str, String)> {
@@ -157,24 +202,25 @@ pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, Comm
         yes: run.global.yes,
         timeout: args.timeout,
     };
-    let report = commands::rollback::run(&context, &site, &wire.supply()?, args).await?;
-    run.print(&report, output::deploy::show)
+    let dry = args.dry_run || args.list;
+    let result = commands::rollback::run(&context, &site, &wire.supply()?, args).await;
+    ended(run, &wire, &context, &site, ("relman rollback", dry), result).await
 }
 
 pub(super) async fn resume(run: &Run, args: args::Resume) -> Result<u8, CommandError> {
-    let (_, context, site) = site(run, args.id.as_ref().and_then(named)).await?;
+    let (wire, context, site) = site(run, args.id.as_ref().and_then(named)).await?;
     let number = match args.id {
         Some(Target::Deployment { number, .. }) => Some(number),
         _ => None,
     };
     let args = commands::resume::Args { number, lock_wait: args.lock_wait };
-    let report = commands::resume::run(&context, &site, args).await?;
-    run.print(&report, output::deploy::show)
+    let result = commands::resume::run(&context, &site, args).await;
+    ended(run, &wire, &context, &site, ("relman resume", false), result).await
 }
 
 pub(super) async fn abort(run: &Run, args: args::Abort) -> Result<u8, CommandError> {
-    let (_, context, site) = site(run, None).await?;
+    let (wire, context, site) = site(run, None).await?;
     let args = commands::abort::Args { reason: args.reason };
-    let report = commands::abort::run(&context, &site, args).await?;
-    run.print(&report, output::deploy::show)
+    let result = commands::abort::run(&context, &site, args).await;
+    ended(run, &wire, &context, &site, ("relman abort", false), result).await
 }

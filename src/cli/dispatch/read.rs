@@ -96,8 +96,10 @@ pub(super) async fn verify(run: &Run, args: args::Verify) -> Result<u8, CommandE
         false => None,
     };
     let supply = if links { Some(wire.supply()?) } else { None };
+    let anchors = wire.anchors()?;
     let args = commands::verify::Args { version: args.version, all: args.all, live: args.live };
-    let report = commands::verify::run(&context, site.as_ref(), supply.as_ref(), args).await?;
+    let report =
+        commands::verify::run(&context, site.as_ref(), supply.as_ref(), anchors.as_deref(), args).await?;
     run.print(&report, output::verify::show)?;
     Ok(if report.holds { exit::DONE } else { exit::code(ErrorKind::Unverified) })
 }

@@ -18,6 +18,15 @@ pub fn show(report: &Report, style: &Style) -> String {
         text.push_str(&style.paint(Tone::Bad, &line));
         text.push('\n');
     }
+    if let Some(anchors) = &report.anchors {
+        let place = printable(&anchors.location);
+        text.push_str(&format!("\n{} anchors in {place} were compared with the chain.\n", anchors.anchors));
+        for fault in &anchors.faults {
+            let line = format!("{}: {}", printable(&fault.place), printable(&fault.detail));
+            text.push_str(&style.paint(Tone::Bad, &line));
+            text.push('\n');
+        }
+    }
     for release in &report.releases {
         let (commit, digest) = (release.commit.short(), release.digest.short());
         text.push_str(&format!("\n{} ({commit}, {digest})\n", release.version.tag()));
@@ -44,6 +53,9 @@ pub fn show(report: &Report, style: &Style) -> String {
     text.push_str("\nNot proven by this:\n");
     for unproven in &report.chain.unproven {
         text.push_str(&format!("  - {unproven}\n"));
+    }
+    for unproven in report.anchors.iter().flat_map(|anchors| &anchors.unproven) {
+        text.push_str(&format!("  - {}\n", printable(unproven)));
     }
     text
 }

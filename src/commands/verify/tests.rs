@@ -20,7 +20,7 @@ async fn linked() -> (World, Lab, CommitSha) {
 
 async fn states(world: &World, live: bool) -> Vec<LinkState> {
     let args = Args { version: Some("0.1.0".parse().unwrap()), all: false, live };
-    let report = run(&world.context, Some(&world.site), Some(&world.supply), args).await.unwrap();
+    let report = run(&world.context, Some(&world.site), Some(&world.supply), None, args).await.unwrap();
     assert!(report.chain.holds(), "{:?}", report.chain.faults);
     let broken = report.releases[0].links.iter().any(|link| link.state == LinkState::Failed);
     assert_eq!(report.holds, !broken);
@@ -77,7 +77,7 @@ async fn a_git_tag_on_another_commit_and_another_label_are_told() {
     world.release("0.2.0", &commit('c')).await;
     lab.repository().tag("v0.2.0", &second, "two", "ada", at).unwrap();
     let args = Args { all: true, ..Args::default() };
-    let report = run(&world.context, None, Some(&world.supply), args).await.unwrap();
+    let report = run(&world.context, None, Some(&world.supply), None, args).await.unwrap();
     assert_eq!(report.releases.len(), 2);
     let newest = &report.releases[0];
     assert_eq!(newest.version.to_string(), "0.2.0");
@@ -89,7 +89,8 @@ async fn a_git_tag_on_another_commit_and_another_label_are_told() {
 #[tokio::test]
 async fn without_a_version_the_serving_release_is_looked_at_and_an_unknown_one_is_not_found() {
     let (world, _lab, _) = linked().await;
-    let report = run(&world.context, Some(&world.site), Some(&world.supply), Args::default()).await.unwrap();
+    let report =
+        run(&world.context, Some(&world.site), Some(&world.supply), None, Args::default()).await.unwrap();
     assert_eq!(report.releases.len(), 1);
     assert!(!report.chain.unproven.is_empty(), "what no such check can prove is always said");
     let args = Args { version: Some("9.9.9".parse().unwrap()), ..Args::default() };

@@ -1,6 +1,8 @@
 //! The contract over an emulator, which `tests/aws/run` starts and names in `RELMAN_TEST_DYNAMODB`. Asked for without
 //! one, these tests fail.
 
+mod faults;
+mod proxy;
 mod table;
 
 use self::table::{ledger, make, on};

@@ -15,6 +15,9 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("src/ledger/dynamodb", &["domain", "ledger", "ledger::dynamodb", LEAF[0], LEAF[4]]),
     ("src/ledger/memory", &["domain", "ledger", "ledger::memory", LEAF[0]]),
     ("src/ledger/retry", &["domain", "ledger", "ledger::retry", LEAF[0]]),
+    ("src/anchor/", &["domain", "anchor"]),
+    ("src/anchor/memory", &["domain", "anchor", "anchor::memory"]),
+    ("src/anchor/s3", &["domain", "anchor", "anchor::s3", LEAF[4]]),
     ("src/artifact/", &["domain", "artifact"]),
     ("src/artifact/file", &["domain", "artifact", "artifact::file"]),
     ("src/artifact/s3", &["domain", "artifact", "artifact::s3", LEAF[4]]),
@@ -41,15 +44,15 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     (
         "src/commands/",
         &[
-            "domain", "saga", "commands", "ledger", "artifact", "registry", "image", "git", "host", "config",
-            LEAF[0], LEAF[1], LEAF[2], LEAF[3], LEAF[4],
+            "domain", "saga", "commands", "ledger", "artifact", "anchor", "registry", "image", "git", "host",
+            "config", LEAF[0], LEAF[1], LEAF[2], LEAF[3], LEAF[4],
         ],
     ),
     (
         "src/cli/",
         &[
-            "domain", "saga", "commands", "cli", "ledger", "artifact", "registry", "image", "git", "host",
-            "config", LEAF[0], LEAF[1], LEAF[2], LEAF[3],
+            "domain", "saga", "commands", "cli", "ledger", "artifact", "anchor", "registry", "image", "git",
+            "host", "config", LEAF[0], LEAF[1], LEAF[2], LEAF[3],
         ],
     ),
     (
@@ -68,6 +71,8 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "artifact",
             "artifact::file",
             "artifact::s3",
+            "anchor",
+            "anchor::s3",
             "registry",
             "registry::oci",
             "registry::credentials",
@@ -100,6 +105,8 @@ pub(super) const IMPLEMENTATIONS: &[&str] = &[
     "artifact::file",
     "artifact::s3",
     "artifact::memory",
+    "anchor::s3",
+    "anchor::memory",
     "registry::oci",
     "registry::fake",
     "registry::credentials",

@@ -1,0 +1,209 @@
+//! Something bad between the SDK and an emulator: what networks and AWS do, and emulators never.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What happens to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bad {
+    /// The connection ends before it arrives.
+    DroppedBefore,
+    /// It is done, and the connection ends before the answer.
+    DroppedAfter,
+    /// It is never answered, and nothing was done.
+    HalfOpen,
+    /// It is done, and the answer never comes.
+    Silent,
+    /// It is done, and the answer comes byte by byte.
+    SlowDrip,
+    /// AWS fails, and nothing was done.
+    Failed,
+    /// AWS fails, and it was done.
+    FailedAfter,
+    /// AWS takes no more.
+    Throttled,
+    /// Another transaction was at the same items.
+    Conflict,
+    /// The network delivers it twice.
+    Twice,
+}
+
+/// Requests of one operation that something happens to.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    operation: &'static str,
+    bad: Bad,
+    /// How many pass first.
+    skip: u32,
+    times: u32,
+}
+
+#[derive(Default)]
+struct State {
+    plan: Option<Plan>,
+    hits: u32,
+}
+
+/// A proxy in front of an emulator.
+pub(super) struct Proxy {
+    pub(super) url: String,
+    state: Arc<Mutex<State>>,
+}
+
+struct Request {
+    operation: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Proxy {
+    pub(super) async fn new(upstream: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::<Mutex<State>>::default();
+        let shared = Arc::clone(&state);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (state, upstream, client) = (Arc::clone(&shared), upstream.clone(), client.clone());
+                tokio::spawn(async move { serve(stream, &state, &client, &upstream).await });
+            }
+        });
+        Self { url, state }
+    }
+
+    /// Lets something happen to later requests; `times` of them, after `skip` that pass.
+    pub(super) fn plan(&self, operation: &'static str, bad: Bad, skip: u32, times: u32) {
+        *self.state.lock().unwrap() = State { plan: Some(Plan { operation, bad, skip, times }), hits: 0 };
+    }
+
+    /// From now on all is well. How many requests something happened to.
+    pub(super) fn heal(&self) -> u32 {
+        let mut state = self.state.lock().unwrap();
+        state.plan = None;
+        state.hits
+    }
+}
+
+impl State {
+    fn bad(&mut self, operation: &str) -> Option<Bad> {
+        let plan = self.plan.as_mut().filter(|plan| operation.ends_with(plan.operation))?;
+        if plan.skip > 0 {
+            plan.skip -= 1;
+            return None;
+        }
+        plan.times = plan.times.checked_sub(1)?;
+        self.hits += 1;
+        Some(plan.bad)
+    }
+}
+
+async fn serve(mut stream: TcpStream, state: &Mutex<State>, client: &reqwest::Client, upstream: &str) {
+    while let Some(request) = receive(&mut stream).await {
+        let bad = state.lock().unwrap().bad(&request.operation);
+        let answer = match bad {
+            Some(Bad::DroppedBefore) => return,
+            Some(Bad::HalfOpen) => return wait_for_end(&mut stream).await,
+            Some(Bad::Failed) => error(500, "InternalServerError", ""),
+            Some(Bad::Throttled) => error(400, "ProvisionedThroughputExceededException", ""),
+            Some(Bad::Conflict) if request.operation.contains("Transact") => {
+                let reasons = r#","CancellationReasons":[{"Code":"None"},{"Code":"TransactionConflict"},{"Code":"None"}]"#;
+                error(400, "TransactionCanceledException", reasons)
+            }
+            Some(Bad::Conflict) => error(400, "TransactionConflictException", ""),
+            Some(Bad::DroppedAfter) => {
+                forward(client, upstream, &request).await;
+                return;
+            }
+            Some(Bad::Silent) => {
+                forward(client, upstream, &request).await;
+                return wait_for_end(&mut stream).await;
+            }
+            Some(Bad::FailedAfter) => {
+                forward(client, upstream, &request).await;
+                error(500, "InternalServerError", "")
+            }
+            Some(Bad::Twice) => {
+                let first = forward(client, upstream, &request).await;
+                forward(client, upstream, &request).await;
+                first
+            }
+            Some(Bad::SlowDrip) | None => forward(client, upstream, &request).await,
+        };
+        let slow = bad == Some(Bad::SlowDrip);
+        if send(&mut stream, &answer, slow).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// As long as the other side holds the connection, so do we.
+async fn wait_for_end(stream: &mut TcpStream) {
+    let mut rest = [0; 64];
+    while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+}
+
+async fn receive(stream: &mut TcpStream) -> Option<Request> {
+    let mut bytes = Vec::new();
+    let head = loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let text = String::from_utf8(bytes[..head].to_vec()).unwrap();
+    let headers: Vec<(String, String)> = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+        .collect();
+    let header = |name: &str| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
+    let length: usize = header("content-length").map_or(0, |length| length.parse().unwrap());
+    while bytes.len() < head + length {
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let operation = header("x-amz-target").unwrap_or_default();
+    Some(Request { operation, body: bytes.split_off(head), headers })
+}
+
+type Answer = (u16, Vec<u8>);
+
+fn error(status: u16, code: &str, more: &str) -> Answer {
+    let body = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"made up"{more}}}"#);
+    (status, body.into_bytes())
+}
+
+async fn forward(client: &reqwest::Client, upstream: &str, request: &Request) -> Answer {
+    let mut sent = client.post(upstream).body(request.body.clone());
+    for (name, value) in &request.headers {
+        if !matches!(name.as_str(), "host" | "content-length" | "connection") {
+            sent = sent.header(name, value);
+        }
+    }
+    let answer = sent.send().await.unwrap();
+    (answer.status().as_u16(), answer.bytes().await.unwrap().to_vec())
+}
+
+async fn send(stream: &mut TcpStream, (status, body): &Answer, slow: bool) -> std::io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    if !slow {
+        return stream.write_all(body).await;
+    }
+    for byte in body {
+        stream.write_all(std::slice::from_ref(byte)).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
