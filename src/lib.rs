@@ -16,6 +16,7 @@ pub mod registry;
 pub mod clock;
 #[cfg(feature = "cli")]
 pub mod config;
+mod engine;
 pub mod interrupt;
 pub mod progress;
 pub mod secrets;

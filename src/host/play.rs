@@ -5,6 +5,7 @@
 //! What else it needs as files (inventory, pinned host keys, results) holds no secret. All of it lies in a directory
 //! that only this user may read, and goes away with it.
 
+mod folder;
 pub mod inventory;
 pub mod outcome;
 mod pipe;
@@ -13,13 +14,13 @@ pub(super) mod process;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::domain::id::HostName;
 use crate::host::wire::HostAddress;
+use folder::Folder;
 use inventory::{AddressError, Files, Way};
 use outcome::Outcome;
 
@@ -211,11 +212,7 @@ impl Play<'_> {
         if !self.playbook.is_file() {
             return Err(PlayError::NoPlaybook(self.playbook.to_owned()));
         }
-        let directory = tempfile::Builder::new()
-            .prefix("relman-")
-            .permissions(std::fs::Permissions::from_mode(0o700))
-            .tempdir()
-            .map_err(failed("making a temporary directory"))?;
+        let directory = Folder::make().map_err(failed("making a temporary directory"))?;
         let files = Files::of(self.hosts, self.way, directory.path())?;
         let write = |path: &Path, text: &str| {
             std::fs::write(path, text).map_err(failed(format!("writing {}", path.display())))

@@ -1,4 +1,6 @@
 use super::inventory::Login;
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 use crate::host::wire::{HostErrorCode, PROTOCOL};
 
