@@ -183,6 +183,12 @@ pub struct Environment {
     /// Its hosts; none with `via = "local"`, where the one host is this machine.
     #[serde(default)]
     pub hosts: Vec<HostAddress>,
+    /// The Terraform configuration whose outputs name the hosts, instead of `hosts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terraform: Option<TerraformSettings>,
+    /// What a deploy does about the infrastructure before it looks at hosts.
+    #[serde(default)]
+    pub provision: Provision,
     /// How to log in.
     #[serde(default)]
     pub access: Access,
@@ -215,6 +221,47 @@ pub enum Via {
     Local,
     /// The team's own playbook replaces the container. Health, digest check and automatic return are its own.
     Playbook,
+}
+
+/// `environments.NAME.terraform`: where the machines come from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerraformSettings {
+    /// The directory of the root module.
+    pub directory: PathBuf,
+    /// The workspace; none: the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// Files with values of variables.
+    #[serde(default)]
+    pub var_files: Vec<PathBuf>,
+    /// Which addresses its hosts may have.
+    #[serde(default)]
+    pub address_source: AddressSource,
+}
+
+/// `environments.NAME.terraform.address_source`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressSource {
+    /// Public ones too.
+    #[default]
+    Any,
+    /// Private ones alone: a public one is an error.
+    Private,
+}
+
+/// `environments.NAME.provision`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provision {
+    /// Nothing: the outputs are read, and that is all.
+    #[default]
+    Skip,
+    /// It is planned, and what differs is told.
+    Check,
+    /// It is planned and applied.
+    Apply,
 }
 
 /// `environments.NAME.access`: how to log in to the hosts.

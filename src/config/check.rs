@@ -2,12 +2,12 @@
 //! directory, or be taken for a template is refused here, at the edge.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::{Component, Path};
 
-use super::{Access, Config, Environment, Via};
+use super::{Access, Config, Environment, Provision, Via};
 use crate::domain::run::{RunConfig, RunFault, is_variable};
 use crate::host::wire::HostAddress;
+use crate::host::wire::address::{is_address, is_host_key, is_user};
 
 /// Key and reason of each problem.
 type Problems = Vec<(String, String)>;
@@ -86,14 +86,24 @@ fn check_run_in(at: &str, config: &Config, environment: &Environment, found: &mu
 
 fn check_environment(at: &str, environment: &Environment, root: &Path, found: &mut Problems) {
     let hosts = &environment.hosts;
-    match environment.via {
-        Via::Ansible | Via::Playbook => ensure(found, &format!("{at}.hosts"), !hosts.is_empty(), || {
-            "names no host; only via = \"local\" needs none".to_owned()
+    let key = format!("{at}.hosts");
+    match (environment.via, &environment.terraform) {
+        (Via::Ansible | Via::Playbook, None) => ensure(found, &key, !hosts.is_empty(), || {
+            "names no host; only via = \"local\" and terraform need none".to_owned()
         }),
-        Via::Local => ensure(found, &format!("{at}.hosts"), hosts.len() <= 1, || {
-            "names several hosts, and via = \"local\" is this machine alone".to_owned()
+        (Via::Ansible | Via::Playbook, Some(_)) => ensure(found, &key, hosts.is_empty(), || {
+            "names hosts, and so does terraform: one of the two must go".to_owned()
         }),
+        (Via::Local, terraform) => {
+            ensure(found, &key, hosts.len() <= 1, || {
+                "names several hosts, and via = \"local\" is this machine alone".to_owned()
+            });
+            ensure(found, &format!("{at}.terraform"), terraform.is_none(), || {
+                "names hosts, and via = \"local\" is this machine alone".to_owned()
+            });
+        }
     }
+    check_terraform(at, environment, found);
     let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
     for (n, host) in hosts.iter().enumerate() {
         let at = format!("{at}.hosts[{n}]");
@@ -120,6 +130,28 @@ fn check_environment(at: &str, environment: &Environment, root: &Path, found: &m
     }
     range(found, &format!("{at}.bake_seconds"), environment.bake_seconds, 0, 86_400);
     range(found, &format!("{at}.drain_seconds"), environment.drain_seconds, 0, 3_600);
+}
+
+fn check_terraform(at: &str, environment: &Environment, found: &mut Problems) {
+    let Some(terraform) = &environment.terraform else {
+        let skips = environment.provision == Provision::Skip;
+        return ensure(found, &format!("{at}.provision"), skips, || {
+            format!("needs [{at}.terraform], which says what is provisioned")
+        });
+    };
+    let at = format!("{at}.terraform");
+    let good = |path: &Path| path.to_str().is_some_and(is_path);
+    ensure(found, &format!("{at}.directory"), good(&terraform.directory), || UNSAFE_PATH.to_owned());
+    for (n, file) in terraform.var_files.iter().enumerate() {
+        ensure(found, &format!("{at}.var_files[{n}]"), good(file), || UNSAFE_PATH.to_owned());
+    }
+    if let Some(workspace) = &terraform.workspace {
+        let good = (1..=90).contains(&workspace.len())
+            && workspace.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        ensure(found, &format!("{at}.workspace"), good, || {
+            "is no name of a workspace: 1 to 90 letters, digits, - _ and .".to_owned()
+        });
+    }
 }
 
 fn check_host(at: &str, host: &HostAddress, found: &mut Problems) {
@@ -167,34 +199,6 @@ fn is_path(text: &str) -> bool {
         && text.chars().all(|c| c.is_alphanumeric() || "_./~+@,:=-".contains(c))
 }
 
-fn is_user(text: &str) -> bool {
-    text.len() <= 64
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
-        && text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-}
-
-fn is_address(text: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
-}
-
-fn is_host_key(line: &str) -> bool {
-    let mut words = line.split(' ');
-    let kind = words.next().unwrap_or_default();
-    let known = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|prefix| kind.starts_with(prefix));
-    let base64 = |text: &str| {
-        text.len() >= 40
-            && text.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
-    };
-    let kind_chars = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-@.".contains(&b));
-    known && kind_chars && words.next().is_some_and(base64) && words.next().is_none()
-}
-
 /// `distribution`'s grammar: a registry is told from a path by a dot, a port, or the name localhost.
 fn is_repository(text: &str) -> bool {
     let Some((registry, path)) = text.split_once('/') else { return false };
@@ -231,23 +235,10 @@ mod tests {
     #[test]
     fn nothing_becomes_an_option_or_a_template() {
         all(
-            is_address,
-            &["10.0.0.1", "::1", "web-1.example", "localhost", "a_b.example"],
-            &["", "-oProxyCommand=x", "a b", "a\nb", "web;x", "{{ x }}", "a..b", "web-.example", "a\"b"],
-        );
-        all(is_user, &["deploy", "_x", "A.b-c"], &["", "-l", "a b", "a@b", "$(x)", "1a", "a\0"]);
-        all(
             is_path,
             &["~/.ssh/id_ed25519", "/etc/ssh/known", "keys/a+b", "ä/b"],
             &["", "-F/x", "a b", "a'b", "%h", "${HOME}", "{{x}}", "a\nb", "a\\b", "a`b"],
         );
-        let key = "AAAAC3NzaC1lZDI1NTE5AAAAIDu6d3GmZ0yq3Tn3yqfX1x0T2S6Zf3V8h8t9x5l2b3c4";
-        assert!(is_host_key(&format!("ssh-ed25519 {key}")));
-        for bad in
-            [format!("ssh-ed25519 {key}\nx"), format!("cert {key}"), "ssh-ed25519 AAAA".into(), key.into()]
-        {
-            assert!(!is_host_key(&bad), "{bad:?}");
-        }
     }
 
     #[test]

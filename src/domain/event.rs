@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deployment::{Holder, Kind, Outcome, ReturnPoint, Verdict, Withdrawn};
 use super::id::{CommitSha, DeploymentNumber, Digest, HostName};
+use super::infra::{InfraApplied, InfraFailed, InfraStarted};
 use super::plan::StepIndex;
 use super::release::{Release, ReleaseRef};
 use super::version::Version;
@@ -202,6 +203,16 @@ pub enum Event {
         reason: String,
     },
 
+    /// An apply of the infrastructure is about to begin.
+    #[serde(rename = "infra.started")]
+    InfraStarted(Box<InfraStarted>),
+    /// The infrastructure is as its configuration says.
+    #[serde(rename = "infra.applied")]
+    InfraApplied(Box<InfraApplied>),
+    /// An apply did not come to its end.
+    #[serde(rename = "infra.failed")]
+    InfraFailed(Box<InfraFailed>),
+
     /// A version number was taken, before the build.
     #[serde(rename = "version.claimed")]
     VersionClaimed {
@@ -244,6 +255,9 @@ impl Event {
             | Self::VerdictMarked { .. }
             | Self::HoldSet { .. }
             | Self::HoldLifted { .. }
+            | Self::InfraStarted(_)
+            | Self::InfraApplied(_)
+            | Self::InfraFailed(_)
             | Self::VersionClaimed { .. }
             | Self::ReleaseBound(_)
             | Self::ReleaseTagged { .. } => None,
@@ -252,7 +266,15 @@ impl Event {
 
     /// Whether only the holder of the lease may write it. Verdicts, holds and the release stream need none.
     pub fn needs_fence(&self) -> bool {
-        self.deployment().is_some() || matches!(self, Self::LeaseAcquired { .. } | Self::LeaseReleased {})
+        self.deployment().is_some()
+            || matches!(
+                self,
+                Self::LeaseAcquired { .. }
+                    | Self::LeaseReleased {}
+                    | Self::InfraStarted(_)
+                    | Self::InfraApplied(_)
+                    | Self::InfraFailed(_)
+            )
     }
 
     /// The event's name, as `kind` in the entry.
@@ -272,6 +294,9 @@ impl Event {
             Self::VerdictMarked { .. } => "verdict.marked",
             Self::HoldSet { .. } => "hold.set",
             Self::HoldLifted { .. } => "hold.lifted",
+            Self::InfraStarted(_) => "infra.started",
+            Self::InfraApplied(_) => "infra.applied",
+            Self::InfraFailed(_) => "infra.failed",
             Self::VersionClaimed { .. } => "version.claimed",
             Self::ReleaseBound(_) => "release.bound",
             Self::ReleaseTagged { .. } => "release.tagged",

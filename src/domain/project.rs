@@ -11,6 +11,7 @@ use super::deployment::{Deployment, Hold, Kind, Outcome, Phase, Verdict};
 use super::entry::Entry;
 use super::event::{Direction, Event, Started};
 use super::id::{CommitSha, DeploymentNumber, Digest, Stream};
+use super::infra::InfraRecord;
 use super::record::{
     ClaimRecord, EnvironmentRecord, HostRecord, Key, Record, ReleaseRecord, ServiceRecord, VerdictRecord,
 };
@@ -98,6 +99,9 @@ pub fn reads(stream: &Stream, event: &Event) -> Vec<Key> {
             vec![Key::of_service(service), Key::of_claim(service, version), Key::of_release(service, version)]
         }
         Event::ReleaseTagged { version, .. } => vec![Key::of_release(service, version)],
+        Event::InfraStarted(_) | Event::InfraApplied(_) | Event::InfraFailed(_) => {
+            vec![Key::of_environment(stream), Key::of_infra(stream)]
+        }
         _ => {
             let mut keys = vec![Key::of_environment(stream)];
             keys.extend(event.deployment().map(|n| Key::of_deployment(stream, n)));
@@ -205,6 +209,9 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
     let was = environment.clone();
     match &entry.event {
         Event::LeaseAcquired { .. } | Event::LeaseReleased {} => {}
+        Event::InfraStarted(_) | Event::InfraApplied(_) | Event::InfraFailed(_) => {
+            project_infra(entry, before, after);
+        }
         Event::VerdictMarked { version, verdict, reason } => {
             put_verdict(entry, version, *verdict, Some(reason.clone()), after);
         }
@@ -251,6 +258,27 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
         after.insert(Key::of_environment(stream), Record::Environment(Box::new(environment)));
     }
     Ok(())
+}
+
+fn project_infra(entry: &Entry, before: &Records, after: &mut Records) {
+    let key = Key::of_infra(&entry.stream);
+    let mut record = match before.get(&key) {
+        Some(Record::Infra(record)) => record.as_ref().clone(),
+        _ => InfraRecord::default(),
+    };
+    match &entry.event {
+        Event::InfraApplied(applied) => {
+            record = InfraRecord {
+                open: false,
+                applied: Some(applied.as_ref().clone()),
+                since: Some(entry.at),
+                actor: Some(entry.actor.clone()),
+            };
+        }
+        // One that failed may have done half: it stays open until one is known to be done.
+        _ => record.open = true,
+    }
+    after.insert(key, Record::Infra(Box::new(record)));
 }
 
 fn put_verdict(

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::deployment::{Deployment, Hold, Verdict};
 use super::id::{CommitSha, DeploymentNumber, Digest, HostName, ServiceName, Stream};
+use super::infra::InfraRecord;
 use super::release::{Release, ReleaseRef};
 use super::time::Timestamp;
 use super::version::Version;
@@ -120,6 +121,11 @@ impl Key {
     /// Of [`Record::Host`].
     pub fn of_host(stream: &Stream, host: &HostName) -> Self {
         Self::environment(stream, format!("HOST#{host}"))
+    }
+
+    /// Of [`Record::Infra`].
+    pub fn of_infra(stream: &Stream) -> Self {
+        Self::environment(stream, "INFRA".to_owned())
     }
 
     /// Of [`Record::Verdict`].
@@ -241,6 +247,8 @@ pub enum Record {
     Host(HostRecord),
     /// A verdict.
     Verdict(VerdictRecord),
+    /// What the infrastructure was last brought to.
+    Infra(Box<InfraRecord>),
 }
 
 #[cfg(test)]

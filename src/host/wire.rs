@@ -1,6 +1,7 @@
 //! The requests that `relman-host` understands and what it answers: JSON on stdin, one JSON answer on stdout, the
 //! verdict as exit code. Whoever carries it (Ansible, a local process, later SSH and SSM) never looks inside.
 
+pub mod address;
 pub mod redact;
 
 use std::collections::BTreeMap;

@@ -12,6 +12,7 @@ use crate::domain::deployment::{Kind, Outcome, ReturnPoint, Verdict, Withdrawn};
 use crate::domain::entry::{ChainHash, Draft, Head, SCHEMA, Sealed};
 use crate::domain::event::{Direction, Event, Started, StepError, StepRef};
 use crate::domain::id::{Digest, HostName};
+use crate::domain::infra::{InfraApplied, InfraFailed, InfraStarted, StateId};
 use crate::domain::release::Release;
 
 #[derive(Serialize, Deserialize)]
@@ -31,6 +32,10 @@ fn step(host: Option<HostName>, direction: Direction) -> StepRef {
 
 fn log() -> Option<Digest> {
     Some(Digest::of(b"log"))
+}
+
+fn state() -> StateId {
+    StateId { lineage: "b365a6bc-12e0-9bbb-1848-89a6d1edaeb5".into(), serial: 17 }
 }
 
 fn deployments(full: bool) -> Vec<Event> {
@@ -95,6 +100,30 @@ fn others(full: bool) -> Vec<Event> {
             base_digest: full.then(|| Digest::of(b"base").to_string()),
             adopted: !full,
             tools: "relman 0.1.0, engine 28.0".into(),
+        })),
+        Event::InfraStarted(Box::new(InfraStarted {
+            location: "infra/live/single".into(),
+            configuration: full.then(|| Digest::of(b"configuration")),
+            state: full.then(state),
+            plan: Digest::of(b"plan"),
+            created: 3,
+            updated: 0,
+            deleted: 1,
+        })),
+        Event::InfraApplied(Box::new(InfraApplied {
+            location: "infra/live/single, workspace blue".into(),
+            configuration: full.then(|| Digest::of(b"configuration")),
+            state: full.then(state),
+            hosts: full.then(|| Digest::of(b"hosts")),
+            log: log().filter(|_| full),
+        })),
+        Event::InfraFailed(Box::new(InfraFailed {
+            location: "infra/live/single".into(),
+            error: StepError {
+                code: "failed".into(),
+                message: "creating EC2 Instance: UnauthorizedOperation".into(),
+                evidence: full.then(|| Digest::of(b"evidence")),
+            },
         })),
         Event::ReleaseTagged {
             version: version("1.4.2"),
@@ -257,7 +286,7 @@ fn wrong_values_do_not_fit_the_schema() {
     let validator = validator();
     let (_, sealed) = examples().into_iter().find(|(name, _)| name == "release.bound").unwrap();
     for (place, wrong) in [
-        ("/schema", json!(2)),
+        ("/schema", json!(3)),
         ("/stream", json!("web/production/x")),
         ("/stream", json!("Web")),
         ("/seq", json!(0)),

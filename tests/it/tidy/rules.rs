@@ -25,11 +25,15 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("src/registry/credentials", &["domain", "registry", "registry::credentials", "host::wire"]),
     ("src/image/", &["domain", "image", "host::wire", "image::docker", "engine", LEAF[1], LEAF[2], LEAF[3]]),
     ("src/git/", &["domain", "git", "host::wire"]),
-    ("src/host/", &["domain", "host"]),
-    ("src/host/ansible", &["domain", "host", "host::ansible", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
-    ("src/host/local", &["domain", "host", "host::local", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
-    ("src/host/playbook", &["domain", "host", "host::playbook", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
+    ("src/host/", &["domain", "host", "child"]),
+    ("src/host/ansible", &["domain", "host", "child", "host::ansible", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
+    ("src/host/local", &["domain", "host", "child", "host::local", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
+    ("src/host/playbook", &["domain", "host", "child", "host::playbook", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
     ("src/onhost/", &["domain", "host::wire", "onhost", "engine", LEAF[0]]),
+    ("src/infra/", &["domain", "infra", "host::wire", LEAF[2]]),
+    ("src/infra/terraform", &["domain", "infra", "infra::terraform", "host::wire", "child", LEAF[2]]),
+    ("src/infra/fake", &["domain", "infra", "infra::fake", LEAF[2]]),
+    ("src/child", &["child"]),
     ("src/clock", &["domain"]),
     ("src/engine", &[]),
     ("src/progress", &["domain"]),
@@ -39,15 +43,15 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     (
         "src/commands/",
         &[
-            "domain", "saga", "commands", "ledger", "artifact", "registry", "image", "git", "host", "config",
-            LEAF[0], LEAF[1], LEAF[2], LEAF[3],
+            "domain", "saga", "commands", "ledger", "artifact", "registry", "image", "git", "host", "infra",
+            "config", LEAF[0], LEAF[1], LEAF[2], LEAF[3],
         ],
     ),
     (
         "src/cli/",
         &[
             "domain", "saga", "commands", "cli", "ledger", "artifact", "registry", "image", "git", "host",
-            "config", LEAF[0], LEAF[1], LEAF[2], LEAF[3],
+            "infra", "config", LEAF[0], LEAF[1], LEAF[2], LEAF[3],
         ],
     ),
     (
@@ -74,6 +78,8 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "host::ansible",
             "host::local",
             "host::playbook",
+            "infra",
+            "infra::terraform",
             "config",
             LEAF[0],
             LEAF[1],
@@ -102,6 +108,8 @@ pub(super) const IMPLEMENTATIONS: &[&str] = &[
     "host::fake",
     "host::local",
     "host::playbook",
+    "infra::terraform",
+    "infra::fake",
 ];
 
 /// Words that code may hold only in some places.
@@ -162,10 +170,10 @@ pub(super) const WORDS: &[Words] = &[
         except: &["src/cli/", "src/main.rs", "src/bin/"],
     },
     Words {
-        what: "only host/, image/ and registry/credentials start processes",
+        what: "only child, host/, infra/, image/ and registry/credentials start processes",
         words: &["process::Command", "Command::new"],
         within: &[],
-        except: &["src/host/", "src/image/", "src/registry/credentials"],
+        except: &["src/child", "src/host/", "src/infra/", "src/image/", "src/registry/credentials"],
     },
     Words {
         what: "lints are expected with a reason, never allowed",

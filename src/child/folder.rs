@@ -7,6 +7,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+/// The pipe in it that a playbook gets its variables from.
+pub(crate) const VARIABLES: &str = "variables";
+
 const PREFIX: &str = "relman-";
 /// Locked for as long as its relman lives. It gets this name with the lock on it: who sees it unlocked sees an orphan.
 const LOCK: &str = "lock";
@@ -15,14 +18,14 @@ const LOCK: &str = "lock";
 const NO_VARIABLES: &[u8] = b"[relman ended before it gave the variables]\n";
 
 /// A directory that only this user may read.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     directory: TempDir,
     _lock: File,
 }
 
 impl Folder {
     /// Makes one, and clears away those of this user that nobody holds any more.
-    pub(super) fn make() -> io::Result<Self> {
+    pub(crate) fn make() -> io::Result<Self> {
         let place = tempfile::env::temp_dir();
         sweep(&place);
         Self::make_in(&place)
@@ -40,7 +43,7 @@ impl Folder {
         Ok(Self { directory, _lock: lock })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 }
@@ -54,7 +57,7 @@ fn sweep(place: &Path) {
             && entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == me);
         let orphan = ours && File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
         if orphan {
-            refuse(&path.join(super::VARIABLES));
+            refuse(&path.join(VARIABLES));
             let _ = fs::remove_dir_all(path);
         }
     }
@@ -84,7 +87,7 @@ mod tests {
         let killed = Folder::make_in(place.path()).unwrap();
         let orphan = killed.directory.keep();
         mem::drop(killed._lock);
-        let pipe = orphan.join(super::super::VARIABLES);
+        let pipe = orphan.join(VARIABLES);
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
         let mut waiting = fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(pipe).unwrap();
