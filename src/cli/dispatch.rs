@@ -3,6 +3,7 @@
 
 mod change;
 mod deploy;
+mod infra;
 mod read;
 
 use serde::Serialize;
@@ -66,6 +67,7 @@ pub fn is_long(verb: &Verb) -> bool {
             | Verb::Resume(_)
             | Verb::Abort(_)
             | Verb::Lock(_)
+            | Verb::Infra(_)
     )
 }
 
@@ -89,6 +91,7 @@ pub async fn run(cli: Cli, run: &Run) -> Result<u8, CommandError> {
         Verb::Mark(args) => change::mark(run, args).await,
         Verb::Lock(args) => change::lock(run, args).await,
         Verb::Unlock(args) => change::unlock(run, args).await,
+        Verb::Infra(args) => infra::infra(run, args).await,
         Verb::Release(args) => deploy::release(run, args).await,
         Verb::Deploy(args) => deploy::deploy(run, args).await,
         Verb::Rollback(args) => deploy::rollback(run, args).await,

@@ -1,9 +1,13 @@
 //! The composition root: the only place that names implementations. Each part is made when a verb asks for it, so
 //! that a verb that only reads the ledger opens nothing else.
 
+mod hosts;
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+pub use hosts::Hosts;
 
 use super::args::Global;
 use super::place::{Place, place};
@@ -11,10 +15,10 @@ use super::surroundings::Surroundings;
 use crate::artifact::file::FileArtifacts;
 use crate::clock::{Clock, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
-use crate::commands::{Context, Site, Supply};
+use crate::commands::{Context, Infra, Site, Supply};
 use crate::config::load::{Loaded, load};
-use crate::config::{Config, Environment, Via};
-use crate::domain::id::EnvironmentName;
+use crate::config::{AddressSource, Config, Environment, Via};
+use crate::domain::id::{EnvironmentName, HostName};
 use crate::git::Repository;
 use crate::host::ansible::Ansible;
 use crate::host::local::Local;
@@ -22,9 +26,10 @@ use crate::host::play::Tool;
 use crate::host::play::inventory::Login;
 use crate::host::playbook::OwnPlaybook;
 use crate::host::roles::Roles;
-use crate::host::wire::Secret;
+use crate::host::wire::{HostAddress, Secret};
 use crate::host::{Fleet, Identity};
 use crate::image::docker::{DockerBuilder, Logins, PushLogin};
+use crate::infra::terraform::{Root, Terraform};
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
 use crate::ledger::memory::MemoryLedger;
@@ -200,53 +205,92 @@ impl Wire {
         Ok(Arc::new(SqliteLedger::open(&place.ledger, mode)?))
     }
 
-    /// The environment with the way to its hosts.
+    /// The environment with the way to its hosts, as far as they are known.
     ///
     /// # Errors
     /// When there is no such environment, or the ledger's id cannot be read.
     pub async fn site(&self, context: &Context, name: EnvironmentName) -> Result<Site, CommandError> {
+        self.site_with(context, name, Hosts::Known).await
+    }
+
+    /// The environment with the way to its hosts.
+    ///
+    /// # Errors
+    /// As [`Wire::site`].
+    pub async fn site_with(
+        &self,
+        context: &Context,
+        name: EnvironmentName,
+        which: Hosts,
+    ) -> Result<Site, CommandError> {
         let settings = self.settings(&name)?.clone();
         let ledger = context.ledger.id().await?;
         let identity = Identity { ledger, service: context.service.clone(), environment: name.clone() };
         let run = self.config().run_in(&settings);
+        let way = self.way(identity, &settings)?;
+        let infra = self.infra(&settings, &way);
+        let fleet = match &infra {
+            None => way.fleet(settings.hosts.clone()),
+            Some(infra) => (infra.fleet)(&hosts::find(context, &name, infra, which).await?)?,
+        };
         Ok(Site {
-            fleet: self.fleet(identity, &settings)?,
+            fleet,
             name,
             run,
             secrets: Arc::new(Secrets { variables: self.secret_variables(), root: self.loaded.root.clone() }),
             lease: self.lease(),
+            infra,
             settings,
         })
+    }
+
+    fn infra(&self, settings: &Environment, way: &Way) -> Option<Infra> {
+        let terraform = settings.terraform.as_ref()?;
+        let directory = self.file(&terraform.directory);
+        let root = Root {
+            shown: directory.strip_prefix(&self.around.directory).unwrap_or(&directory).display().to_string(),
+            directory,
+            workspace: terraform.workspace.clone(),
+            var_files: terraform.var_files.iter().map(|file| self.file(file)).collect(),
+        };
+        let way = way.clone();
+        Some(Infra {
+            port: Arc::new(Terraform::new(root, &self.around.raw)),
+            provision: settings.provision,
+            private: terraform.address_source == AddressSource::Private,
+            fleet: Arc::new(move |found| Ok(way.fleet(hosts::over_ssh(found)?))),
+        })
+    }
+
+    /// What the machines of an environment are made from, if relman knows. Nothing is asked of it or of any host.
+    pub fn infra_of(&self, name: &EnvironmentName) -> Option<Infra> {
+        let settings = self.settings(name).ok()?;
+        // Of no ledger: nobody is reached in its name.
+        let (ledger, service) = (self.clock.token(), self.config().service.name.clone());
+        let identity = Identity { ledger, service, environment: name.clone() };
+        self.infra(settings, &self.way(identity, settings).ok()?)
     }
 
     fn secret_variables(&self) -> std::collections::BTreeMap<String, Secret> {
         self.around.variables.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect()
     }
 
-    fn fleet(&self, identity: Identity, settings: &Environment) -> Result<Arc<dyn Fleet>, CommandError> {
-        let tool = self.ansible();
+    fn way(&self, identity: Identity, settings: &Environment) -> Result<Way, CommandError> {
         let access = &settings.access;
-        let login = || Login {
-            user: access.user.clone(),
-            key: access.key.as_ref().map(|path| self.file(path)),
-            known_hosts: access.known_hosts.as_ref().map(|path| self.file(path)),
-        };
-        let hosts = settings.hosts.clone();
-        Ok(match settings.via {
-            Via::Ansible => Arc::new(Ansible::new(identity, tool, hosts, login(), self.roles()?)),
-            Via::Local => {
-                let name = match hosts.into_iter().next() {
-                    Some(host) => host.name,
-                    None => "local".parse().map_err(|e| {
-                        CommandError::new(ErrorKind::Bug, "the local host has no name").caused_by(e)
-                    })?,
-                };
-                Arc::new(Local::new(identity, tool, name, self.roles()?))
-            }
-            Via::Playbook => {
-                let playbook = settings.playbook.clone().unwrap_or_default();
-                Arc::new(OwnPlaybook::new(identity, tool, hosts, login(), self.loaded.root.join(playbook)))
-            }
+        Ok(Way {
+            identity,
+            tool: self.ansible(),
+            login: Login {
+                user: access.user.clone(),
+                key: access.key.as_ref().map(|path| self.file(path)),
+                known_hosts: access.known_hosts.as_ref().map(|path| self.file(path)),
+            },
+            roles: self.roles()?,
+            via: settings.via,
+            playbook: self.loaded.root.join(settings.playbook.clone().unwrap_or_default()),
+            local: "local"
+                .parse()
+                .map_err(|e| CommandError::new(ErrorKind::Bug, "the local host has no name").caused_by(e))?,
         })
     }
 
@@ -307,6 +351,32 @@ impl Wire {
             )?),
             builder: Arc::new(DockerBuilder::new(address, logins(credentials))),
         })
+    }
+}
+
+/// How hosts are reached, before it is known which there are.
+#[derive(Clone)]
+struct Way {
+    identity: Identity,
+    tool: Tool,
+    login: Login,
+    roles: Roles,
+    via: Via,
+    playbook: PathBuf,
+    local: HostName,
+}
+
+impl Way {
+    fn fleet(&self, hosts: Vec<HostAddress>) -> Arc<dyn Fleet> {
+        let Self { identity, tool, login, roles, .. } = self.clone();
+        match self.via {
+            Via::Ansible => Arc::new(Ansible::new(identity, tool, hosts, login, roles)),
+            Via::Local => {
+                let name = hosts.into_iter().next().map_or_else(|| self.local.clone(), |host| host.name);
+                Arc::new(Local::new(identity, tool, name, roles))
+            }
+            Via::Playbook => Arc::new(OwnPlaybook::new(identity, tool, hosts, login, self.playbook.clone())),
+        }
     }
 }
 

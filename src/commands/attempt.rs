@@ -15,6 +15,7 @@ use crate::domain::plan::Plan;
 use crate::domain::release::ReleaseRef;
 use crate::domain::run::RunConfig;
 use crate::host::wire::{Authority, HostErrorCode, Observation};
+use crate::interrupt::Interrupt;
 use crate::saga::claim::{self, Claimed};
 use crate::saga::lease::{self, Held, Wish};
 use crate::saga::plan::{Facts, HostFacts};
@@ -33,7 +34,7 @@ pub(crate) struct Aim {
 /// The lease is ours.
 pub(crate) struct Attempt<'a> {
     pub context: &'a Context,
-    pub site: &'a Site,
+    pub site: Site,
     pub stream: Stream,
     held: Held,
     deadline: Option<Duration>,
@@ -65,7 +66,7 @@ impl<'a> Attempt<'a> {
         let held = lease::take(&context.ledger, &context.clock, &*context.progress, &context.interrupt, wish)
             .await?;
         let deadline = ask.timeout.map(|timeout| context.clock.elapsed() + timeout);
-        Ok(Self { context, site, stream, held, deadline })
+        Ok(Self { context, site: site.clone(), stream, held, deadline })
     }
 
     /// Gives the lease back. A lease that cannot be given back ends by itself, so this is never worse than a note.
@@ -82,6 +83,28 @@ impl<'a> Attempt<'a> {
         let sealed = self.context.ledger.append(&self.stream, Some(&self.held.lease.fence), draft).await?;
         self.context.progress.entry(&sealed.entry);
         Ok(())
+    }
+
+    /// Awaits something that can be asked to stop, and asks it when the lease, the time or the user's patience ends:
+    /// half of an apply is worse than the end of one.
+    pub(crate) async fn stopping<T>(&self, stop: &Interrupt, work: impl Future<Output = T>) -> T {
+        let clock = &*self.context.clock;
+        let time_is_up = async {
+            match self.deadline {
+                None => std::future::pending().await,
+                Some(deadline) => clock.sleep(deadline.saturating_sub(clock.elapsed())).await,
+            }
+        };
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = self.held.lost() => {}
+            () = self.context.interrupt.raised() => {}
+            () = time_is_up => {}
+        }
+        stop.raise();
+        work.await
     }
 
     fn authority(&self, deployment: DeploymentNumber) -> Authority {
@@ -113,7 +136,7 @@ impl<'a> Attempt<'a> {
                 return Err(error.hint(format!("relman show {}#{number}", self.site.name)));
             }
         };
-        let plan = make_plan(self.context, self.site, &self.stream, &aim, hosts, number).await?;
+        let plan = make_plan(self.context, &self.site, &self.stream, &aim, hosts, number).await?;
         let digest = self.context.put_artifact(&plan).await?;
         self.append(Event::DeploymentPlanned {
             deployment: number,
@@ -378,6 +401,10 @@ pub(crate) async fn make_plan(
 /// The hosts that are meant: all, or those that were named.
 pub(crate) fn hosts(site: &Site, named: &[HostName]) -> Result<Vec<HostName>, CommandError> {
     let all = site.fleet.hosts();
+    if all.is_empty() {
+        let text = format!("{} has no hosts yet", site.name);
+        return Err(CommandError::new(ErrorKind::Failed, text).hint("relman infra apply: make them"));
+    }
     if named.is_empty() {
         return Ok(all);
     }

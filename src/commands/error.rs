@@ -4,6 +4,7 @@
 mod convert;
 mod git;
 mod image;
+mod infra;
 
 use std::error::Error as StdError;
 

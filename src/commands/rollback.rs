@@ -99,7 +99,7 @@ async fn rollback(
     args: &Args,
     hosts: Vec<HostName>,
 ) -> Result<Report, CommandError> {
-    let (context, site) = (attempt.context, attempt.site);
+    let (context, site) = (attempt.context, &attempt.site);
     let unfinished = unfinished_rollback(context, site, args).await?;
     let (bad, mut choice) = match unfinished {
         // The same on the same hosts is the same rollback.

@@ -127,6 +127,7 @@ impl World {
             fleet: fleet.clone(),
             secrets: Arc::default(),
             lease: Duration::from_secs(60),
+            infra: None,
         };
         let supply = Supply {
             image: toml::from_str("repository = \"registry.example/web\"").unwrap(),

@@ -70,7 +70,11 @@ impl World {
 
     fn take_lock(&mut self, operation: &str) -> Result<(), InfraError> {
         if let Some(lock) = &self.lock {
-            return Err(InfraError::Locked { directory: "infra".into(), workspace: None, lock: Box::new(lock.clone()) });
+            return Err(InfraError::Locked {
+                directory: "infra".into(),
+                workspace: None,
+                lock: Box::new(lock.clone()),
+            });
         }
         self.lock = Some(Lock {
             id: format!("lock-{}", self.serial),

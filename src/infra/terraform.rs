@@ -135,7 +135,11 @@ impl Inner {
         let text = said::plain(&printed.stderr);
         let directory = self.root.shown.clone();
         if let Some(lock) = said::lock(&text) {
-            return InfraError::Locked { directory, workspace: self.root.workspace.clone(), lock: Box::new(lock) };
+            return InfraError::Locked {
+                directory,
+                workspace: self.root.workspace.clone(),
+                lock: Box::new(lock),
+            };
         }
         let said = self.redactor.text(&said::first_error(&text));
         if said::no_configuration(&text) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::values;
 use crate::domain::deployment::Verdict;
@@ -74,6 +74,52 @@ pub struct Deploy {
     /// Only these hosts
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<HostName>,
+}
+
+/// `relman infra`.
+#[derive(Debug, Args)]
+pub struct Infra {
+    /// What to do
+    #[command(subcommand)]
+    pub action: InfraAction,
+}
+
+/// `relman infra …`.
+#[derive(Debug, Subcommand)]
+pub enum InfraAction {
+    /// Show what an apply would change; changes nothing
+    Plan(InfraLook),
+    /// Plan, show it, and apply exactly that, under the deploy lock
+    Apply(InfraApply),
+    /// Tell whether the infrastructure is as its configuration says; changes nothing
+    Drift(InfraDrift),
+}
+
+/// `relman infra plan`.
+#[derive(Debug, Args)]
+pub struct InfraLook {
+    /// How long to wait for somebody else's Terraform: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
+    pub lock_wait: Duration,
+}
+
+/// `relman infra apply`.
+#[derive(Debug, Args)]
+pub struct InfraApply {
+    /// How long to wait for a deployment, and for somebody else's Terraform: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
+    pub lock_wait: Duration,
+}
+
+/// `relman infra drift`.
+#[derive(Debug, Args)]
+pub struct InfraDrift {
+    /// How long to wait for somebody else's Terraform: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
+    pub lock_wait: Duration,
+    /// Exit with 8 when there is a difference
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// `relman rollback`.

@@ -2,7 +2,7 @@
 
 use super::Run;
 use super::change::named;
-use crate::cli::wire::{Access, Wire};
+use crate::cli::wire::{Access, Hosts, Wire};
 use crate::cli::{args, exit, github, output, signals};
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::deploy::Report;
@@ -13,11 +13,15 @@ use crate::domain::target::Target;
 use crate::git::PushToken;
 use crate::host::wire::Secret;
 
-async fn site(run: &Run, named: Option<&EnvironmentName>) -> Result<(Wire, Context, Site), CommandError> {
+async fn site(
+    run: &Run,
+    named: Option<&EnvironmentName>,
+    which: Hosts,
+) -> Result<(Wire, Context, Site), CommandError> {
     signals::watch(&run.interrupt);
     let wire = run.wire()?;
     let context = wire.context(Access::Write)?;
-    let site = wire.site(&context, wire.environment(named)?).await?;
+    let site = wire.site_with(&context, wire.environment(named)?, which).await?;
     Ok((wire, context, site))
 }
 
@@ -84,8 +88,8 @@ pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, Comman
 pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandError> {
     let (wire, context, site) = match args.dry_run {
         // A dry run has nothing to write with.
-        true => planning(run, None).await?,
-        false => site(run, None).await?,
+        true => planning(run, None, Hosts::Fresh).await?,
+        false => site(run, None, Hosts::Fresh).await?,
     };
     let args = commands::deploy::Args {
         target: args.target,
@@ -100,6 +104,7 @@ pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandE
             _ => None,
         }),
         hosts: args.hosts,
+        yes: run.global.yes,
         release: of_ci(&wire),
     };
     let result = commands::deploy::run(&context, &site, &wire.supply()?, args).await;
@@ -131,10 +136,14 @@ fn tell_github(wire: &Wire, title: &str, outputs: &github::Outputs<'_>) {
     }
 }
 
-async fn planning(run: &Run, named: Option<&EnvironmentName>) -> Result<(Wire, Context, Site), CommandError> {
+async fn planning(
+    run: &Run,
+    named: Option<&EnvironmentName>,
+    which: Hosts,
+) -> Result<(Wire, Context, Site), CommandError> {
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
-    let site = wire.site(&context, wire.environment(named)?).await?;
+    let site = wire.site_with(&context, wire.environment(named)?, which).await?;
     Ok((wire, context, site))
 }
 
@@ -142,8 +151,8 @@ pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, Comm
     // `production#142` names the release; where to is another matter, so its environment counts only without --env.
     let environment = args.to.as_ref().and_then(named).filter(|_| run.global.env.is_none());
     let (wire, context, site) = match args.dry_run || args.list {
-        true => planning(run, environment).await?,
-        false => site(run, environment).await?,
+        true => planning(run, environment, Hosts::Known).await?,
+        false => site(run, environment, Hosts::Known).await?,
     };
     let args = commands::rollback::Args {
         config_now: args.config == args::Moment::Now,
@@ -162,7 +171,7 @@ pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, Comm
 }
 
 pub(super) async fn resume(run: &Run, args: args::Resume) -> Result<u8, CommandError> {
-    let (_, context, site) = site(run, args.id.as_ref().and_then(named)).await?;
+    let (_, context, site) = site(run, args.id.as_ref().and_then(named), Hosts::Known).await?;
     let number = match args.id {
         Some(Target::Deployment { number, .. }) => Some(number),
         _ => None,
@@ -173,7 +182,7 @@ pub(super) async fn resume(run: &Run, args: args::Resume) -> Result<u8, CommandE
 }
 
 pub(super) async fn abort(run: &Run, args: args::Abort) -> Result<u8, CommandError> {
-    let (_, context, site) = site(run, None).await?;
+    let (_, context, site) = site(run, None, Hosts::Known).await?;
     let args = commands::abort::Args { reason: args.reason };
     let report = commands::abort::run(&context, &site, args).await?;
     run.print(&report, output::deploy::show)

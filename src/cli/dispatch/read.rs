@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 
 use super::Run;
 use super::change::named;
-use crate::cli::wire::{Access, Wire};
+use crate::cli::wire::{Access, Hosts, Wire};
 use crate::cli::{args, exit, output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::doctor::{Facts, Parts};
@@ -71,7 +71,8 @@ pub(super) async fn status(run: &Run, args: args::Status) -> Result<u8, CommandE
 pub(super) async fn diff(run: &Run, args: args::Diff) -> Result<u8, CommandError> {
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
-    let site = wire.site(&context, wire.environment(None)?).await?;
+    // No host is asked.
+    let site = wire.site_with(&context, wire.environment(None)?, Hosts::Unread).await?;
     let sides = match (args.first, args.second) {
         (to, None) => commands::diff::Args { from: None, to },
         (from, to) => commands::diff::Args { from, to },
@@ -81,7 +82,7 @@ pub(super) async fn diff(run: &Run, args: args::Diff) -> Result<u8, CommandError
     Ok(differences(args.exit_code && report.differs))
 }
 
-fn differences(found: bool) -> u8 {
+pub(super) fn differences(found: bool) -> u8 {
     if found { exit::code(ErrorKind::Differences) } else { exit::DONE }
 }
 
@@ -108,7 +109,13 @@ pub(super) async fn doctor(run: &Run) -> Result<u8, CommandError> {
         Err(error) => {
             let facts = Facts { config: Some(Err(error.to_string())), ..Facts::default() };
             let missing = || CommandError::new(ErrorKind::Usage, "there is no usable configuration");
-            Parts { context: Err(missing()), site: Err(missing()), supply: Err(missing()), facts }
+            Parts {
+                context: Err(missing()),
+                site: Err(missing()),
+                supply: Err(missing()),
+                infra: None,
+                facts,
+            }
         }
     };
     let report = commands::doctor::run(parts).await;
@@ -118,10 +125,16 @@ pub(super) async fn doctor(run: &Run) -> Result<u8, CommandError> {
 
 async fn parts(wire: &Wire) -> Parts {
     let context = wire.context(Access::Read);
-    let site: Result<Site, CommandError> = match (&context, wire.environment(None)) {
-        (Ok(context), Ok(name)) => wire.site(context, name).await,
-        (Err(error), _) => Err(CommandError::new(error.kind, error.message.clone())),
-        (_, Err(error)) => Err(error),
+    let infra = wire.environment(None).ok().and_then(|name| wire.infra_of(&name));
+    // To read outputs would initialise it, and here nothing is changed.
+    let usable = match &infra {
+        Some(infra) => infra.port.validate().await.map_err(CommandError::from),
+        None => Ok(()),
+    };
+    let site: Result<Site, CommandError> = match (&context, wire.environment(None), usable) {
+        (Ok(context), Ok(name), Ok(())) => wire.site(context, name).await,
+        (Err(error), ..) => Err(CommandError::new(error.kind, error.message.clone())),
+        (_, Err(error), _) | (_, _, Err(error)) => Err(error),
     };
     let supply: Result<Supply, CommandError> = wire.supply();
     let roles = wire.loaded.root.join(&wire.loaded.config.ansible.directory);
@@ -147,7 +160,7 @@ async fn parts(wire: &Wire) -> Parts {
             there(binary, is)
         }),
     };
-    Parts { context, site, supply, facts }
+    Parts { context, site, infra, supply, facts }
 }
 
 /// Whether a file, or the nearest directory above it that exists, can be written.

@@ -6,6 +6,7 @@ pub mod diff;
 pub mod doctor;
 pub mod history;
 pub mod hold;
+pub mod infra;
 pub mod init;
 pub mod lock;
 pub mod mark;

@@ -60,7 +60,7 @@ pub(super) async fn admitted(
     let environment = attempt.context.environment(&attempt.stream).await?;
     let serving = attempt.context.deployment(&attempt.stream, environment.serving).await?;
     match admit(supply, args, wanted, serving.as_ref(), &environment)? {
-        Admission::Refused(refusal) => Err(refused(&refusal, attempt.site, &environment)),
+        Admission::Refused(refusal) => Err(refused(&refusal, &attempt.site, &environment)),
         admission => Ok(admission),
     }
 }

@@ -26,8 +26,7 @@ fn problems(hosts: Value, private: bool) -> Vec<String> {
 fn a_fleet_is_read_with_everything_in_it() {
     let mut behind = host("web-2", "10.0.1.5");
     behind["ssm_id"] = json!("i-0123456789abcdef0");
-    behind["bastion"] =
-        json!({"address": "198.51.100.7", "port": 2222, "user": "hop", "host_keys": [KEY]});
+    behind["bastion"] = json!({"address": "198.51.100.7", "port": 2222, "user": "hop", "host_keys": [KEY]});
     let config = json!({"service": "web", "environment": "production", "ledger_table": "t",
         "artifacts_bucket": "b", "region": "eu-west-1", "repository_url": "r.example/web", "access": "ssh"});
     let outputs =
