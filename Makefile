@@ -53,7 +53,7 @@ test-lab: ## the lab suite alone: real registry, sshd, systemd, Ansible, Docker 
 .PHONY: test-terraform
 test-terraform: ## the tests over the real Terraform, offline; fails where there is none
 	@command -v terraform >/dev/null || { printf 'test-terraform: there is no terraform on PATH\n' >&2; exit 1; }
-	@$(CARGO) test --locked --lib infra::terraform -- --ignored
+	@$(CARGO) test --locked --lib --test it -- --ignored infra::
 
 .PHONY: lint
 lint: ## formatting and lints of Rust, Python, shell and the Dockerfile; changes nothing

@@ -118,8 +118,7 @@ pub(crate) async fn bring(attempt: &Attempt<'_>, infra: &Infra, wish: Wish) -> R
     // First the state, since what is not initialised is then, and that can move the configuration.
     let state = port.state().await?;
     let configuration = port.configuration().await?;
-    let settled = record.is_settled(&location, configuration.as_ref(), state.as_ref());
-    if settled && wish.skip_settled {
+    if wish.skip_settled && record.is_settled(&location, configuration.as_ref(), state.as_ref()) {
         return Ok(Brought::Settled);
     }
     let plan = port.plan(wish.wait, &context.interrupt).await?;
@@ -128,7 +127,7 @@ pub(crate) async fn bring(attempt: &Attempt<'_>, infra: &Infra, wish: Wish) -> R
     let changes = plan.changes().clone();
     show(context, &changes);
     if !changes.applicable {
-        if !settled {
+        if !record.is_recorded(&location, configuration.as_ref(), state.as_ref()) {
             let hosts = hosts(context, &attempt.site, infra).await?;
             attempt.append(applied(location, configuration, state.clone(), hosts, None)).await?;
         }

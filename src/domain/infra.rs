@@ -87,20 +87,30 @@ pub struct InfraRecord {
 }
 
 impl InfraRecord {
-    /// Whether nothing has moved: the same configuration in the same place, the same state, and no apply since whose
-    /// end is not known. A configuration that cannot be hashed has always moved.
+    /// Whether it is on record already: the same configuration in the same place, the same state, and no apply since
+    /// whose end is not known.
+    pub fn is_recorded(
+        &self,
+        location: &str,
+        configuration: Option<&Digest>,
+        state: Option<&StateId>,
+    ) -> bool {
+        self.applied.as_ref().is_some_and(|applied| {
+            !self.open
+                && applied.location == location
+                && applied.configuration.as_ref() == configuration
+                && applied.state.as_ref() == state
+        })
+    }
+
+    /// Whether nothing has moved since. A configuration that cannot be hashed has always moved.
     pub fn is_settled(
         &self,
         location: &str,
         configuration: Option<&Digest>,
         state: Option<&StateId>,
     ) -> bool {
-        let Some(applied) = self.applied.as_ref().filter(|_| !self.open) else { return false };
-        applied.location == location
-            && configuration.is_some()
-            && applied.configuration.as_ref() == configuration
-            && state.is_some()
-            && applied.state.as_ref() == state
+        configuration.is_some() && state.is_some() && self.is_recorded(location, configuration, state)
     }
 }
 
@@ -128,6 +138,10 @@ mod tests {
         assert!(!record.is_settled("other", Some(&one), Some(&state(3))));
         let other = StateId { lineage: "b".into(), serial: 3 };
         assert!(!record.is_settled("infra", Some(&one), Some(&other)));
+        let unknown = InfraApplied { configuration: None, ..record.applied.clone().unwrap() };
+        let unknown = InfraRecord { applied: Some(unknown), ..InfraRecord::default() };
+        assert!(!unknown.is_settled("infra", None, Some(&state(3))), "what has no hash is always planned");
+        assert!(unknown.is_recorded("infra", None, Some(&state(3))), "and recorded once");
         let open = InfraRecord { open: true, ..record };
         assert!(!open.is_settled("infra", Some(&one), Some(&state(3))));
         assert!(!InfraRecord::default().is_settled("infra", Some(&one), Some(&state(3))));

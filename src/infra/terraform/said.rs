@@ -64,7 +64,9 @@ pub(super) fn lock(text: &str) -> Option<Lock> {
         }
     }
     // A state behind HTTP tells the holder's id alone; what follows is about the process that asked.
-    if let Some((_, told)) = text.split_once("already locked: ID=") {
+    let message = text.split("Lock Info:").next().unwrap_or_default();
+    if let Some((_, told)) = message.split_once("already locked").and_then(|(_, rest)| rest.split_once("ID="))
+    {
         lock = Lock {
             id: told.split_whitespace().next().unwrap_or_default().to_owned(),
             who: "somebody".to_owned(),
@@ -148,10 +150,11 @@ mod tests {
 
     #[test]
     fn of_a_state_behind_http_only_the_holders_id_is_known() {
-        let text = LOCKED
-            .replace("resource temporarily unavailable", "HTTP remote state already locked: ID=32a3641b");
-        let found = lock(&text).unwrap();
-        assert_eq!((found.id.as_str(), found.who.as_str()), ("32a3641b", "somebody"));
+        for between in [" ", "\n"] {
+            let told = format!("HTTP remote state already locked:{between}ID=32a3641b");
+            let found = lock(&LOCKED.replace("resource temporarily unavailable", &told)).unwrap();
+            assert_eq!((found.id.as_str(), found.who.as_str()), ("32a3641b", "somebody"));
+        }
     }
 
     #[test]
