@@ -1,8 +1,13 @@
 //! One attempt to change an environment: the lease, what somebody left behind, the plan, the drive, the answer.
 //! Deploy, rollback, resume and abort differ in what they aim at, and in nothing here.
 
+mod hosts;
+mod stopping;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+pub(crate) use hosts::hosts;
 
 use super::error::ErrorKind;
 use super::outcome;
@@ -15,7 +20,6 @@ use crate::domain::plan::Plan;
 use crate::domain::release::ReleaseRef;
 use crate::domain::run::RunConfig;
 use crate::host::wire::{Authority, HostErrorCode, Observation};
-use crate::interrupt::Interrupt;
 use crate::saga::claim::{self, Claimed};
 use crate::saga::lease::{self, Held, Wish};
 use crate::saga::plan::{Facts, HostFacts};
@@ -83,28 +87,6 @@ impl<'a> Attempt<'a> {
         let sealed = self.context.ledger.append(&self.stream, Some(&self.held.lease.fence), draft).await?;
         self.context.progress.entry(&sealed.entry);
         Ok(())
-    }
-
-    /// Awaits something that can be asked to stop, and asks it when the lease, the time or the user's patience ends:
-    /// half of an apply is worse than the end of one.
-    pub(crate) async fn stopping<T>(&self, stop: &Interrupt, work: impl Future<Output = T>) -> T {
-        let clock = &*self.context.clock;
-        let time_is_up = async {
-            match self.deadline {
-                None => std::future::pending().await,
-                Some(deadline) => clock.sleep(deadline.saturating_sub(clock.elapsed())).await,
-            }
-        };
-        let mut work = std::pin::pin!(work);
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            () = self.held.lost() => {}
-            () = self.context.interrupt.raised() => {}
-            () = time_is_up => {}
-        }
-        stop.raise();
-        work.await
     }
 
     fn authority(&self, deployment: DeploymentNumber) -> Authority {
@@ -396,26 +378,6 @@ pub(crate) async fn make_plan(
         bake_seconds: site.settings.bake_seconds,
         drain_seconds: site.settings.drain_seconds,
     }))
-}
-
-/// The hosts that are meant: all, or those that were named.
-pub(crate) fn hosts(site: &Site, named: &[HostName]) -> Result<Vec<HostName>, CommandError> {
-    let all = site.fleet.hosts();
-    if all.is_empty() {
-        let text = format!("{} has no hosts yet", site.name);
-        return Err(CommandError::new(ErrorKind::Failed, text).hint("relman infra apply: make them"));
-    }
-    if named.is_empty() {
-        return Ok(all);
-    }
-    match named.iter().find(|name| !all.contains(name)) {
-        None => Ok(all.into_iter().filter(|host| named.contains(host)).collect()),
-        Some(unknown) => {
-            let known: Vec<&str> = all.iter().map(HostName::as_str).collect();
-            Err(CommandError::new(ErrorKind::Usage, format!("{unknown} is not a host of {}", site.name))
-                .hint(format!("its hosts: {}", known.join(", "))))
-        }
-    }
 }
 
 #[cfg(test)]
