@@ -83,6 +83,8 @@ pub struct InFlight {
     pub started_at: Timestamp,
     /// Whether nobody works on it any more: the lease is free.
     pub interrupted: bool,
+    /// Whether it is past its pivot: it can only go forward.
+    pub committed: bool,
 }
 
 /// How a host stands to the ledger.
@@ -190,6 +192,7 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
             actor: deployment.actor.name.clone(),
             started_at: deployment.started_at,
             interrupted: !held,
+            committed: deployment.committed,
         }),
         observable,
         forgotten: recorded.hosts.iter().map(|r| r.host.clone()).filter(|h| !names.contains(h)).collect(),

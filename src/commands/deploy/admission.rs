@@ -3,6 +3,7 @@
 use super::Args;
 use crate::commands::attempt::Attempt;
 use crate::commands::error::ErrorKind;
+use crate::commands::release::uncommitted;
 use crate::commands::{CommandError, Context, Site, Supply, target};
 use crate::domain::deployment::Deployment;
 use crate::domain::id::CommitSha;
@@ -41,7 +42,11 @@ pub(super) async fn wanted(
         return Err(CommandError::new(ErrorKind::Usage, "there is no git repository here to take HEAD from")
             .hint("relman deploy v1.4.2: name a release (relman releases lists them)"));
     };
-    let commit = repository.head()?.commit;
+    let head = repository.head()?;
+    if !head.dirty.is_empty() {
+        return Err(uncommitted(&head));
+    }
+    let commit = head.commit;
     let release = match target::resolve(context, &site.name, &Target::Commit(commit.to_string())).await {
         Ok(found) => Some(found.release),
         Err(error) if error.kind == ErrorKind::NotFound => None,

@@ -205,3 +205,19 @@ async fn a_host_that_does_not_go_back_keeps_no_other_from_it() {
         .edit("web-1", |machine| machine.slots.iter().any(|s| s.release.digest == new.digest && s.running));
     assert!(!left, "{:?}: web-1 answers, and still runs the candidate", error.kind);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dirty_tree_is_refused_before_the_lease_is_asked_for_and_by_a_dry_run_too() {
+    let lab = crate::git::testing::Lab::new();
+    lab.commit("feat: a");
+    lab.write("new", "x");
+    let world = World::new(&HOSTS, Some(lab.repository()));
+    for dry_run in [true, false] {
+        let args = deploy::Args { dry_run, ..deploy::Args::default() };
+        let error = deploy::run(&world.context, &world.site, &world.supply, args).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.details.as_slice()),
+            (ErrorKind::Failed, ["new".to_owned()].as_slice())
+        );
+    }
+}
