@@ -1,6 +1,6 @@
 //! `relman.toml` as types. Reading the file, unknown keys and `RELMAN_…` overrides are in [`load`].
 
-mod check;
+pub mod check;
 pub mod keys;
 pub mod load;
 pub mod overrides;

@@ -167,6 +167,9 @@ The lock lives as long as this process. To stop deploys for longer, use `relman 
     Lock(Lock),
     /// Take the deploy lock away from whoever holds it, and free it
     Unlock(WithReason),
+    /// Move the ledger to another place
+    #[command(subcommand)]
+    Ledger(LedgerVerb),
     /// Print the completion script of a shell
     #[command(after_help = "Example:\n  relman completions bash > /etc/bash_completion.d/relman")]
     Completions(Completions),
@@ -244,6 +247,7 @@ mod tests {
             "doctor",
             "lock",
             "unlock --reason x",
+            "ledger migrate --to sqlite:x.db",
             "completions bash",
             "init",
         ] {

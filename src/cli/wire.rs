@@ -11,6 +11,7 @@ use super::surroundings::Surroundings;
 use crate::artifact::file::FileArtifacts;
 use crate::clock::{Clock, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
+use crate::commands::migrate::Target;
 use crate::commands::{Context, Site, Supply};
 use crate::config::load::{Loaded, load};
 use crate::config::{Config, Environment, Via};
@@ -198,6 +199,27 @@ impl Wire {
             (Access::Write, _) => OpenMode::Create { id: id() },
         };
         Ok(Arc::new(SqliteLedger::open(&place.ledger, mode)?))
+    }
+
+    /// Where `ledger migrate` goes: a ledger of the same id, made when it is not there.
+    ///
+    /// # Errors
+    /// When a place is none, would lose the ledger, or cannot be opened.
+    pub async fn new_place(
+        &self,
+        context: &Context,
+        ledger: &str,
+        artifacts: Option<&str>,
+    ) -> Result<Target, CommandError> {
+        let mut loaded = self.loaded.clone();
+        loaded.config.ledger.url = Some(ledger.to_owned());
+        loaded.config.artifacts.url = artifacts.map(str::to_owned);
+        let place = place(&loaded, &self.around)?;
+        let id = context.ledger.id().await?;
+        Ok(Target {
+            ledger: Arc::new(SqliteLedger::open(&place.ledger, OpenMode::Create { id })?),
+            artifacts: Arc::new(FileArtifacts::new(place.artifacts)),
+        })
     }
 
     /// The environment with the way to its hosts.

@@ -12,6 +12,7 @@ pub mod hold;
 pub mod init;
 pub mod lock;
 pub mod mark;
+pub mod migrate;
 pub mod outcome;
 pub mod read;
 pub mod release;

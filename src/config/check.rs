@@ -17,13 +17,10 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
     let mut found = Problems::new();
     check_image(config, &mut found);
     check_run(&config.run, &mut found);
-    for (key, url, scheme) in
-        [("ledger.url", &config.ledger.url, "sqlite:"), ("artifacts.url", &config.artifacts.url, "file:")]
-    {
-        if let Some(url) = url {
-            let fits = url.strip_prefix(scheme).is_some_and(|path| !path.is_empty() && is_clean(path));
-            ensure(&mut found, key, fits, || format!("is not {scheme}PATH"));
-        }
+    let ledger = config.ledger.url.as_deref().and_then(ledger_url);
+    let artifacts = config.artifacts.url.as_deref().and_then(artifacts_url);
+    for (key, fault) in [("ledger.url", ledger), ("artifacts.url", artifacts)] {
+        found.extend(fault.map(|fault| (key.to_owned(), fault)));
     }
     let directory = config.ansible.directory.to_string_lossy().into_owned();
     ensure(&mut found, "ansible.directory", is_path(&directory), || UNSAFE_PATH.to_owned());
@@ -45,6 +42,21 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
         check_run_in(&at, config, environment, &mut found);
     }
     found
+}
+
+/// What is wrong with the URL of a ledger, if anything.
+pub fn ledger_url(url: &str) -> Option<String> {
+    of_scheme(url, "sqlite:")
+}
+
+/// What is wrong with the URL of an artifact store, if anything.
+pub fn artifacts_url(url: &str) -> Option<String> {
+    of_scheme(url, "file:")
+}
+
+fn of_scheme(url: &str, scheme: &str) -> Option<String> {
+    let fits = url.strip_prefix(scheme).is_some_and(|path| !path.is_empty() && is_clean(path));
+    (!fits).then(|| format!("is not {scheme}PATH"))
 }
 
 fn ensure(found: &mut Problems, key: &str, good: bool, reason: impl FnOnce() -> String) {

@@ -224,6 +224,19 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         conflicts: Vec<String>,
     },
+
+    /// The last entry of a stream that goes on in another ledger. Nothing follows it.
+    #[serde(rename = "ledger.moved")]
+    LedgerMoved {
+        /// Where, as `dynamodb:TABLE`.
+        to: String,
+    },
+    /// All before it was copied from another ledger, byte for byte.
+    #[serde(rename = "ledger.imported")]
+    LedgerImported {
+        /// Where it came from.
+        from: String,
+    },
 }
 
 impl Event {
@@ -246,13 +259,30 @@ impl Event {
             | Self::HoldLifted { .. }
             | Self::VersionClaimed { .. }
             | Self::ReleaseBound(_)
-            | Self::ReleaseTagged { .. } => None,
+            | Self::ReleaseTagged { .. }
+            | Self::LedgerMoved { .. }
+            | Self::LedgerImported { .. } => None,
         }
     }
 
     /// Whether only the holder of the lease may write it. Verdicts, holds and the release stream need none.
     pub fn needs_fence(&self) -> bool {
         self.deployment().is_some() || matches!(self, Self::LeaseAcquired { .. } | Self::LeaseReleased {})
+    }
+
+    /// The artifacts that it names.
+    pub fn artifacts(&self) -> Vec<&Digest> {
+        match self {
+            Self::DeploymentStarted(started) => vec![&started.run],
+            Self::DeploymentPlanned { plan, return_point, .. } => {
+                let run = return_point.as_ref().map(|point| &point.run);
+                std::iter::once(plan).chain(run).collect()
+            }
+            Self::StepSucceeded { log, .. } => log.iter().collect(),
+            Self::StepFailed { error, log, .. } => error.evidence.iter().chain(log).collect(),
+            Self::ReleaseBound(release) => vec![&release.manifest],
+            _ => Vec::new(),
+        }
     }
 
     /// The event's name, as `kind` in the entry.
@@ -275,6 +305,8 @@ impl Event {
             Self::VersionClaimed { .. } => "version.claimed",
             Self::ReleaseBound(_) => "release.bound",
             Self::ReleaseTagged { .. } => "release.tagged",
+            Self::LedgerMoved { .. } => "ledger.moved",
+            Self::LedgerImported { .. } => "ledger.imported",
         }
     }
 }

@@ -84,6 +84,14 @@ pub enum Illegal {
     /// There is nothing to lift.
     #[error("there is no hold")]
     NoHold,
+    /// The stream goes on in another ledger.
+    #[error("{stream} goes on in ledger {to}")]
+    Moved {
+        /// The stream.
+        stream: Stream,
+        /// That ledger.
+        to: String,
+    },
 }
 
 /// The keys that [`project`] wants to see before it decides.
@@ -97,7 +105,12 @@ pub fn reads(stream: &Stream, event: &Event) -> Vec<Key> {
             let version = &release.identity.version;
             vec![Key::of_service(service), Key::of_claim(service, version), Key::of_release(service, version)]
         }
-        Event::ReleaseTagged { version, .. } => vec![Key::of_release(service, version)],
+        Event::ReleaseTagged { version, .. } => {
+            vec![Key::of_service(service), Key::of_release(service, version)]
+        }
+        Event::LedgerMoved { .. } | Event::LedgerImported { .. } if stream.environment.is_none() => {
+            vec![Key::of_service(service)]
+        }
         _ => {
             let mut keys = vec![Key::of_environment(stream)];
             keys.extend(event.deployment().map(|n| Key::of_deployment(stream, n)));
@@ -115,11 +128,13 @@ pub fn project(entry: &Entry, before: &Records) -> Result<Records, Illegal> {
         entry.event,
         Event::VersionClaimed { .. } | Event::ReleaseBound(_) | Event::ReleaseTagged { .. }
     );
-    if release_event == entry.stream.environment.is_some() {
+    let of_either = matches!(entry.event, Event::LedgerMoved { .. } | Event::LedgerImported { .. });
+    let of_releases = entry.stream.environment.is_none();
+    if !of_either && release_event != of_releases {
         return Err(Illegal::WrongStream { kind: entry.event.kind(), stream: entry.stream.clone() });
     }
     let mut after = Records::new();
-    if release_event {
+    if of_releases {
         project_release(entry, before, &mut after)?;
     } else {
         project_environment(entry, before, &mut after)?;
@@ -133,6 +148,7 @@ fn project_release(entry: &Entry, before: &Records, after: &mut Records) -> Resu
         Some(Record::Service(totals)) => totals.clone(),
         _ => ServiceRecord::default(),
     };
+    refuse_moved(entry, totals.moved_to.as_ref())?;
     match &entry.event {
         Event::VersionClaimed { version, commit } => {
             let key = Key::of_claim(service, version);
@@ -191,9 +207,20 @@ fn project_release(entry: &Entry, before: &Records, after: &mut Records) -> Resu
             record.conflicts.clone_from(conflicts);
             after.insert(key, Record::Release(record));
         }
+        Event::LedgerMoved { to } => {
+            totals.moved_to = Some(to.clone());
+            after.insert(Key::of_service(service), Record::Service(totals));
+        }
         _ => {}
     }
     Ok(())
+}
+
+fn refuse_moved(entry: &Entry, moved_to: Option<&String>) -> Result<(), Illegal> {
+    match moved_to {
+        Some(to) => Err(Illegal::Moved { stream: entry.stream.clone(), to: to.clone() }),
+        None => Ok(()),
+    }
 }
 
 fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> Result<(), Illegal> {
@@ -203,8 +230,15 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
         _ => EnvironmentRecord::default(),
     };
     let was = environment.clone();
+    refuse_moved(entry, environment.moved_to.as_ref())?;
     match &entry.event {
         Event::LeaseAcquired { .. } | Event::LeaseReleased {} => {}
+        Event::LedgerMoved { to } => {
+            if let Some(active) = environment.active {
+                return Err(Illegal::Active(active));
+            }
+            environment.moved_to = Some(to.clone());
+        }
         Event::VerdictMarked { version, verdict, reason } => {
             put_verdict(entry, version, *verdict, Some(reason.clone()), after);
         }

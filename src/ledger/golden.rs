@@ -121,6 +121,8 @@ fn plain() -> Vec<Event> {
         hold("until Monday"),
         Event::HoldLifted { reason: "it is Monday".into() },
         claimed("1.4.2-rc.1", &commit("abc")),
+        Event::LedgerMoved { to: "dynamodb:relman-ledger".into() },
+        Event::LedgerImported { from: "sqlite:/srv/relman/ledger.db".into() },
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::values;
 use crate::domain::deployment::Verdict;
@@ -185,4 +185,26 @@ pub struct Lock {
     /// Give it back after this time: 30m, 2h
     #[arg(long, value_name = "TIME", default_value = "1h", requires = "reason", value_parser = values::duration)]
     pub ttl: Duration,
+}
+
+/// `relman ledger`.
+#[derive(Debug, Subcommand)]
+pub enum LedgerVerb {
+    /// Move the ledger and its artifacts, byte for byte; the old one is closed and names the new one
+    #[command(after_help = "Example:
+  relman ledger migrate --to sqlite:/srv/relman/web.db
+
+It can be interrupted and run again. Afterwards set [ledger] url in relman.toml to the new place.")]
+    Migrate(Migrate),
+}
+
+/// `relman ledger migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The new ledger: sqlite:PATH
+    #[arg(long, value_name = "URL", value_parser = values::ledger_url)]
+    pub to: String,
+    /// The new place of the artifacts: file:PATH; without it, beside a new ledger of sqlite:PATH
+    #[arg(long, value_name = "URL", value_parser = values::artifacts_url)]
+    pub artifacts: Option<String>,
 }

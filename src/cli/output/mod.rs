@@ -9,6 +9,7 @@ pub mod hold;
 pub mod init;
 pub mod lock;
 pub mod mark;
+pub mod migrate;
 pub mod release;
 pub mod releases;
 pub mod show;

@@ -54,6 +54,8 @@ impl From<Illegal> for CommandError {
             Illegal::NoHold => CommandError::new(ErrorKind::Failed, "the environment is not on hold"),
             Illegal::Active(number) => CommandError::new(ErrorKind::InProgress, message)
                 .hint(format!("relman resume '#{number}', or relman abort")),
+            Illegal::Moved { to, .. } => CommandError::new(ErrorKind::Usage, message)
+                .hint(format!("set [ledger] url = \"{to}\" in relman.toml")),
             Illegal::UnknownVersion(_) | Illegal::UnknownDeployment(_) => {
                 CommandError::new(ErrorKind::NotFound, message).hint("relman releases, relman history")
             }
