@@ -19,6 +19,14 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// Whether it is this release. A commit may have several, so it only counts where none is named.
+    pub(super) fn is(&self, release: &ReleaseRef) -> bool {
+        match &self.release {
+            Some(wanted) => wanted.digest == release.digest,
+            None => self.commit == release.commit,
+        }
+    }
+
     fn shown(&self) -> String {
         match &self.release {
             Some(release) => release.version.tag(),

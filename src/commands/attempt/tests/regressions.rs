@@ -2,6 +2,7 @@
 
 use super::*;
 
+use crate::commands::abort;
 use crate::host::wire::Secret;
 use crate::ledger::memory::{Call, Fault, Moment};
 
@@ -204,4 +205,104 @@ async fn a_host_that_does_not_go_back_keeps_no_other_from_it() {
         .fleet
         .edit("web-1", |machine| machine.slots.iter().any(|s| s.release.digest == new.digest && s.running));
     assert!(!left, "{:?}: web-1 answers, and still runs the candidate", error.kind);
+}
+
+/// Lets the ledger go away after this many more appends.
+fn crash_after(world: &World, appends: u32) {
+    let (moment, transient) = (Moment::Before, false);
+    world.ledger.inject(Fault { call: Call::Append, skip: appends, times: u32::MAX, moment, transient });
+}
+
+fn recover(world: &World) {
+    world.ledger.heal();
+    world.ledger.kill_holder(&world.stream());
+    world.fleet.heal();
+}
+
+/// Aborts, and dies as soon as it is recorded that it goes back.
+async fn abort_and_die(world: &World) {
+    crash_after(world, 2);
+    abort::run(&world.context, &world.site, abort::Args::default()).await.unwrap_err();
+    recover(world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_that_finds_an_abort_half_done_deploys_all_the_same() {
+    let (world, _, new) = world().await;
+    crash_after(&world, 7);
+    deploy(&world, "1.1.0").await.unwrap_err();
+    recover(&world);
+    abort_and_die(&world).await;
+    let report = deploy(&world, "1.1.0").await.unwrap();
+    assert_eq!(report.result, ReportResult::Deployed);
+    assert_eq!(at_rest(&world, "deployed after an abort").await, new.digest);
+    let aborted = world.context.deployment(&world.stream(), Some(2)).await.unwrap().unwrap();
+    assert!(aborted.outcome.is_some_and(|outcome| outcome != Outcome::Succeeded), "{aborted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_finds_its_like_half_aborted_rolls_back_all_the_same() {
+    let (world, old, _) = world().await;
+    deploy(&world, "1.1.0").await.unwrap();
+    crash_after(&world, 3);
+    roll_back(&world, None).await.unwrap_err();
+    recover(&world);
+    abort_and_die(&world).await;
+    let report = roll_back(&world, None).await.unwrap();
+    assert_eq!(report.result, ReportResult::Deployed);
+    assert_eq!(at_rest(&world, "rolled back after an abort").await, old.digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_build_of_the_same_commit_is_another_target() {
+    let (world, ..) = world().await;
+    let again = world.release("1.1.1", &commit('b')).await;
+    crash_after(&world, 7);
+    deploy(&world, "1.1.0").await.unwrap_err();
+    recover(&world);
+    let report = deploy(&world, "1.1.1").await.unwrap();
+    assert_eq!(report.version, Some(again.version.clone()));
+    assert_eq!(at_rest(&world, "another build").await, again.digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_finds_its_way_past_any_number_of_failed_attempts() {
+    let (world, old, _) = world().await;
+    let sick = world.release("1.2.0", &commit('c')).await;
+    world.fleet.set_unhealthy(&sick.digest);
+    for _ in 0..51 {
+        deploy(&world, "1.2.0").await.unwrap_err();
+    }
+    deploy(&world, "1.1.0").await.unwrap();
+    roll_back(&world, None).await.unwrap();
+    assert_eq!(at_rest(&world, "past all failures").await, old.digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_finishes_a_rollback_to_what_was_withdrawn_lifts_the_hold_on_it() {
+    let (world, _, new) = world().await;
+    deploy(&world, "1.1.0").await.unwrap();
+    roll_back(&world, to("1.0.0")).await.unwrap();
+    crash_after(&world, 8);
+    let args = rollback::Args { target: to("1.1.0"), yes: true, ..rollback::Args::default() };
+    rollback::run(&world.context, &world.site, &world.supply, args).await.unwrap_err();
+    recover(&world);
+    resume(&world).await.unwrap();
+    assert_eq!(at_rest(&world, "resumed").await, new.digest);
+    assert_eq!(world.context.environment(&world.stream()).await.unwrap().hold, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_interrupted_while_waiting_for_the_lock_hears_that_and_not_who_has_it() {
+    let (world, _, new) = world().await;
+    world.begin(2, &new, &run_config(8000)).await;
+    let lock_wait = std::time::Duration::from_secs(900);
+    let args = deploy::Args { target: to("1.1.0"), lock_wait, ..deploy::Args::default() };
+    let waiting = deploy::run(&world.context, &world.site, &world.supply, args);
+    let interrupting = async {
+        world.context.clock.sleep(std::time::Duration::from_secs(3)).await;
+        world.context.interrupt.raise();
+    };
+    let (waited, ()) = tokio::join!(waiting, interrupting);
+    assert_eq!(waited.unwrap_err().kind, ErrorKind::Interrupted);
 }
