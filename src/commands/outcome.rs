@@ -125,11 +125,7 @@ impl Report {
 
 /// The plan stage by stage, in words.
 pub(crate) fn stages(plan: &Plan) -> Vec<Vec<String>> {
-    let shown = |step: &crate::domain::step::Step| match step.host() {
-        Some(host) => format!("{} {host}", step.name()),
-        None => step.name().to_owned(),
-    };
-    plan.stages.iter().map(|stage| stage.steps.iter().map(shown).collect()).collect()
+    plan.stages.iter().map(|stage| stage.steps.iter().map(ToString::to_string).collect()).collect()
 }
 
 /// What the user is told of an attempt.

@@ -1,5 +1,7 @@
 //! The steps of a deployment: a closed, serialisable enum. What undoes a step is a step again.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::id::HostName;
@@ -108,6 +110,15 @@ impl Step {
     /// is a warning; a shift that a host did not confirm is not.
     pub fn may_lag(&self) -> bool {
         matches!(self, Self::Retire { .. })
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host() {
+            Some(host) => write!(f, "{} {host}", self.name()),
+            None => f.write_str(self.name()),
+        }
     }
 }
 

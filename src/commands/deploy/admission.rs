@@ -9,7 +9,6 @@ use crate::domain::id::CommitSha;
 use crate::domain::policy::{self, Admission, Ancestry, Overrides, Refusal, Withdrawal};
 use crate::domain::record::EnvironmentRecord;
 use crate::domain::release::ReleaseRef;
-use crate::domain::target::Target;
 
 /// What the target comes to: a commit, and its release if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +49,7 @@ pub(super) async fn wanted(
             .hint("relman deploy v1.4.2: name a release (relman releases lists them)"));
     };
     let commit = repository.head()?.commit;
-    let release = match target::resolve(context, &site.name, &Target::Commit(commit.to_string())).await {
-        Ok(found) => Some(found.release),
-        Err(error) if error.kind == ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
+    let release = target::of_commit(context, &site.name, &commit).await?;
     Ok(Wanted { commit, release })
 }
 

@@ -4,7 +4,7 @@ use super::version::Wanted;
 use super::{Job, Source, fail};
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::domain::id::Digest;
-use crate::domain::record::{Key, Listing, Record, ReleaseRecord};
+use crate::domain::record::{Listing, Record, ReleaseRecord};
 use crate::domain::version::Version;
 use crate::registry::Manifest;
 
@@ -44,20 +44,12 @@ impl Job<'_> {
         let mut known = Known { releases: Vec::new(), claims: Vec::new() };
         for (_, record) in page.records {
             let Record::Commit(version) = record else { continue };
-            match self.record(&version).await? {
+            match self.context.release(&version).await? {
                 Some(release) => known.releases.push(release),
                 None => known.claims.push(version),
             }
         }
         Ok(known)
-    }
-
-    pub(super) async fn record(&self, version: &Version) -> Result<Option<ReleaseRecord>, CommandError> {
-        let key = Key::of_release(&self.context.service, version);
-        Ok(match self.context.ledger.get(&key).await? {
-            Some(Record::Release(release)) => Some(*release),
-            _ => None,
-        })
     }
 
     /// The image that an earlier run pushed, if it can be told that it is this commit's.
