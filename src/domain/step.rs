@@ -57,6 +57,13 @@ pub enum Step {
 }
 
 impl Step {
+    /// Name of [`Step::Shift`]; entries tell steps by name, and some names decide what an entry amounts to.
+    pub const SHIFT: &str = "shift";
+    /// Name of [`Step::Bake`].
+    pub const BAKE: &str = "bake";
+    /// Name of [`Step::Confirm`].
+    pub const CONFIRM: &str = "confirm";
+
     /// The step that undoes this one, if there is anything to undo.
     pub fn undo(&self) -> Option<Step> {
         match self {
@@ -92,11 +99,11 @@ impl Step {
             Self::Configure { .. } => "configure",
             Self::Prepare { .. } => "prepare",
             Self::Discard { .. } => "discard",
-            Self::Shift { .. } => "shift",
+            Self::Shift { .. } => Self::SHIFT,
             Self::Revert { .. } => "revert",
-            Self::Bake { .. } => "bake",
+            Self::Bake { .. } => Self::BAKE,
             Self::Commit => "commit",
-            Self::Confirm { .. } => "confirm",
+            Self::Confirm { .. } => Self::CONFIRM,
             Self::Retire { .. } => "retire",
         }
     }
