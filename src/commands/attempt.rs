@@ -212,6 +212,12 @@ impl<'a> Attempt<'a> {
             self.append(finished).await?;
             return Ok(None);
         };
+        if self.is_lost(deployment).await? {
+            let text =
+                format!("the plan of {}#{number} is not in the artifact store any more", self.site.name);
+            return Err(CommandError::new(ErrorKind::NotFound, text)
+                .hint("relman rollback, or relman deploy: both do without it, by what the hosts say"));
+        }
         let plan: Plan = self.context.artifact(digest, "plan").await?;
         let run = self.context.run_of(deployment).await?;
         self.append(Event::DeploymentResumed { deployment: number }).await?;
@@ -229,6 +235,13 @@ impl<'a> Attempt<'a> {
         }
         let driven = self.drive(&plan, &run, state).await?;
         Ok(Some(Done { plan, driven }))
+    }
+
+    /// Whether its plan or run configuration is not in the artifact store any more, so that nobody can go on with it.
+    pub(crate) async fn is_lost(&self, deployment: &Deployment) -> Result<bool, CommandError> {
+        let Some(plan) = &deployment.plan else { return Ok(false) };
+        let artifacts = &self.context.artifacts;
+        Ok(!(artifacts.exists(plan).await? && artifacts.exists(&deployment.run).await?))
     }
 
     /// Makes way for another deployment: what was left is brought to an end, whatever it takes.
@@ -254,6 +267,15 @@ impl<'a> Attempt<'a> {
             return self
                 .append(finish(Outcome::Superseded, "a rollback took its place beyond its pivot"))
                 .await;
+        }
+        if self.is_lost(deployment).await? {
+            // Whoever comes next takes open shifts back, by what the hosts say.
+            let outcome = match (deployment.committed, deployment.exposed) {
+                (true, _) => Outcome::Superseded,
+                (false, true) => Outcome::RollbackFailed,
+                (false, false) => Outcome::Failed,
+            };
+            return self.append(finish(outcome, "its plan is lost; another deployment took its place")).await;
         }
         let cause = "another deployment takes its place";
         let done = self.take_over(deployment, Some((cause, Outcome::Superseded))).await?;

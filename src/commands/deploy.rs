@@ -84,7 +84,8 @@ async fn deploy(
     let wanted = wanted(context, site, supply, args).await?;
     let environment = context.environment(&attempt.stream).await?;
     if let Some(active) = context.deployment(&attempt.stream, environment.active).await? {
-        let same = active.kind != Kind::Rollback && wanted.is(&active.release);
+        let same =
+            active.kind != Kind::Rollback && wanted.is(&active.release) && !attempt.is_lost(&active).await?;
         let done = match same {
             true => {
                 // A hold that was set meanwhile counts, unless the pivot is past or it is on its way back.

@@ -100,10 +100,16 @@ async fn rollback(
 ) -> Result<Report, CommandError> {
     let (context, site) = (attempt.context, attempt.site);
     let unfinished = unfinished_rollback(context, site, args).await?;
+    let lost = match &unfinished {
+        Some(left) => attempt.is_lost(left).await?,
+        None => false,
+    };
     let (bad, mut choice) = match unfinished {
         // The same on the same hosts is the same rollback.
         Some(left)
-            if hosts.iter().all(|host| left.hosts.contains(host)) && hosts.len() == left.hosts.len() =>
+            if !lost
+                && hosts.iter().all(|host| left.hosts.contains(host))
+                && hosts.len() == left.hosts.len() =>
         {
             match attempt.take_over(&left, None).await? {
                 // One that somebody had stopped has gone back to what was to be taken away.

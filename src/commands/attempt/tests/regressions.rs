@@ -306,3 +306,38 @@ async fn who_is_interrupted_while_waiting_for_the_lock_hears_that_and_not_who_ha
     let (waited, ()) = tokio::join!(waiting, interrupting);
     assert_eq!(waited.unwrap_err().kind, ErrorKind::Interrupted);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_whose_plan_is_lost_bars_nobody() {
+    enum Next {
+        Same,
+        Another,
+        RollBack,
+    }
+    for (appends, next) in [3, 7, 9, 11]
+        .into_iter()
+        .flat_map(|at| [Next::Same, Next::Another, Next::RollBack].map(|next| (at, next)))
+    {
+        let (world, old, new) = world().await;
+        let other = world.release("1.2.0", &commit('c')).await;
+        crash_after(&world, appends);
+        deploy(&world, "1.1.0").await.unwrap_err();
+        recover(&world);
+        let left = world.context.deployment(&world.stream(), Some(2)).await.unwrap().unwrap();
+        world.artifacts.lose(&left.plan.unwrap());
+        let error = resume(&world).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound, "{appends}: {error}");
+        let (result, wanted) = match next {
+            Next::Same => (deploy(&world, "1.1.0").await, new),
+            Next::Another => (deploy(&world, "1.2.0").await, other),
+            Next::RollBack => (roll_back(&world, to("1.0.0")).await, old),
+        };
+        result.unwrap_or_else(|error| panic!("{appends}: {error}: {:?}", error.details));
+        // A candidate that took no traffic may still run: nobody knows of it until its slot is needed.
+        assert_eq!(serving(&world), all(&wanted), "{appends}");
+        for host in HOSTS {
+            world.fleet.edit(host, |machine| assert_eq!(machine.trial, None, "{appends}: {host}"));
+        }
+        assert_eq!(world.context.environment(&world.stream()).await.unwrap().active, None);
+    }
+}
