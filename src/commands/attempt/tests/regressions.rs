@@ -341,3 +341,25 @@ async fn a_deployment_whose_plan_is_lost_bars_nobody() {
         assert_eq!(world.context.environment(&world.stream()).await.unwrap().active, None);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn invariant_10_a_resume_that_prepares_nothing_records_no_secret_either() {
+    let (mut world, ..) = world().await;
+    world.site.run =
+        serde_json::from_value(serde_json::json!({"port": 8000, "secrets": {"KEY": "env:KEY"}})).unwrap();
+    // What the fake host says when it fails begins with this word.
+    let secrets = crate::secrets::Secrets {
+        variables: [("KEY".to_owned(), Secret::new("injected".into()))].into(),
+        root: "/".into(),
+    };
+    world.site.secrets = std::sync::Arc::new(secrets);
+    crash_after(&world, 7);
+    deploy(&world, "1.1.0").await.unwrap_err();
+    recover(&world);
+    world.fleet.fail("web-2", "shift", 1, Effect::None, HostErrorCode::Proxy);
+    let error = resume(&world).await.unwrap_err();
+    assert!(error.message.contains("[secret KEY]"), "{}", error.message);
+    for sealed in world.ledger.read(&world.stream(), 0, 1_000).await.unwrap() {
+        assert!(!sealed.body.contains("injected"), "{}", sealed.body);
+    }
+}
