@@ -84,7 +84,8 @@ async fn deploy(
     let wanted = wanted(context, site, supply, args).await?;
     let environment = context.environment(&attempt.stream).await?;
     if let Some(active) = context.deployment(&attempt.stream, environment.active).await? {
-        let same = active.kind != Kind::Rollback && active.release.commit == wanted.commit;
+        let same =
+            active.kind != Kind::Rollback && wanted.is(&active.release) && !attempt.is_lost(&active).await?;
         let done = match same {
             true => {
                 // A hold that was set meanwhile counts, unless the pivot is past or it is on its way back.
@@ -100,7 +101,8 @@ async fn deploy(
                 None
             }
         };
-        if let Some(done) = done {
+        // One that somebody had stopped is only brought to its end: what is asked for now is another one.
+        if let Some(done) = done.filter(|done| !done.is_aborted()) {
             return conclude(context, site, done).await;
         }
     }

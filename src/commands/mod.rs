@@ -10,6 +10,7 @@ pub mod error;
 pub mod history;
 pub mod hold;
 pub mod init;
+mod label;
 pub mod lock;
 pub mod mark;
 pub mod migrate;

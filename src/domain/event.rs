@@ -31,6 +31,23 @@ pub struct StepError {
     pub evidence: Option<Digest>,
 }
 
+impl StepError {
+    /// The code of a host that has no candidate, or has gone back by itself.
+    pub const GONE: &str = "gone";
+    /// The code of a release that did not become healthy, or did not stay so.
+    pub const UNHEALTHY: &str = "unhealthy";
+
+    /// Whether the host has to be brought forward again before the step can work.
+    pub fn is_gone(&self) -> bool {
+        self.code == Self::GONE
+    }
+
+    /// Whether the release itself did wrong: a host that could not be reached is not its fault.
+    pub fn is_of_the_release(&self) -> bool {
+        matches!(self.code.as_str(), Self::GONE | Self::UNHEALTHY)
+    }
+}
+
 /// Which step of which deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRef {

@@ -14,6 +14,7 @@ use super::id::{CommitSha, DeploymentNumber, Digest, Stream};
 use super::record::{
     ClaimRecord, EnvironmentRecord, HostRecord, Key, Record, ReleaseRecord, ServiceRecord, VerdictRecord,
 };
+use super::step::Step;
 use super::version::Version;
 
 /// Records by key.
@@ -368,14 +369,15 @@ fn advance(
             if forward {
                 deployment.phase = match step.name.as_str() {
                     _ if deployment.committed => Phase::Finishing,
-                    "shift" => Phase::RollingOut,
-                    "bake" => Phase::Baking,
+                    Step::SHIFT => Phase::RollingOut,
+                    Step::BAKE => Phase::Baking,
                     _ => deployment.phase,
                 };
             }
         }
         Event::StepSucceeded { step, .. } => {
-            let final_on_host = deployment.committed && matches!(step.name.as_str(), "confirm" | "shift");
+            let final_on_host =
+                deployment.committed && matches!(step.name.as_str(), Step::CONFIRM | Step::SHIFT);
             if let (true, Some(host)) = (final_on_host, &step.host) {
                 let record = HostRecord {
                     host: host.clone(),

@@ -82,10 +82,12 @@ pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, Comman
 }
 
 pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandError> {
+    // `--fixes production#12` names a rollback of that environment and of no other.
+    let environment = args.fixes.as_ref().and_then(named);
     let (wire, context, site) = match args.dry_run {
         // A dry run has nothing to write with.
-        true => planning(run, None).await?,
-        false => site(run, None).await?,
+        true => planning(run, environment).await?,
+        false => site(run, environment).await?,
     };
     let args = commands::deploy::Args {
         target: args.target,

@@ -88,7 +88,7 @@ fn differences(found: bool) -> u8 {
 pub(super) async fn verify(run: &Run, args: args::Verify) -> Result<u8, CommandError> {
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
-    let links = args.version.is_some() || args.all;
+    let links = args.version.is_some() || args.all || args.live;
     // The chain alone needs neither registry nor hosts.
     let site = match args.live {
         true => Some(wire.site(&context, wire.environment(None)?).await?),

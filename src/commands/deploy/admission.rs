@@ -10,7 +10,6 @@ use crate::domain::id::CommitSha;
 use crate::domain::policy::{self, Admission, Ancestry, Overrides, Refusal, Withdrawal};
 use crate::domain::record::EnvironmentRecord;
 use crate::domain::release::ReleaseRef;
-use crate::domain::target::Target;
 
 /// What the target comes to: a commit, and its release if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +19,14 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// Whether it is this release. A commit may have several, so it only counts where none is named.
+    pub(super) fn is(&self, release: &ReleaseRef) -> bool {
+        match &self.release {
+            Some(wanted) => wanted.digest == release.digest,
+            None => self.commit == release.commit,
+        }
+    }
+
     fn shown(&self) -> String {
         match &self.release {
             Some(release) => release.version.tag(),
@@ -47,11 +54,7 @@ pub(super) async fn wanted(
         return Err(uncommitted(&head));
     }
     let commit = head.commit;
-    let release = match target::resolve(context, &site.name, &Target::Commit(commit.to_string())).await {
-        Ok(found) => Some(found.release),
-        Err(error) if error.kind == ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
+    let release = target::of_commit(context, &site.name, &commit).await?;
     Ok(Wanted { commit, release })
 }
 

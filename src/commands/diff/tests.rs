@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::commands::error::ErrorKind;
 use crate::commands::testing::{World, commit, run_config};
 use crate::domain::id::Digest;
 use crate::git::testing::Lab;

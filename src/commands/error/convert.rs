@@ -71,7 +71,8 @@ impl From<ArtifactError> for CommandError {
             ArtifactError::Unavailable { source, .. } => {
                 CommandError::new(ErrorKind::Failed, message).caused_by(source).hint("relman doctor")
             }
-            ArtifactError::Missing { .. } => CommandError::new(ErrorKind::NotFound, message),
+            ArtifactError::Missing { .. } => CommandError::new(ErrorKind::NotFound, message)
+                .hint("relman rollback --config now does without the run configuration of then"),
             ArtifactError::Corrupt { .. } => {
                 CommandError::new(ErrorKind::Unverified, message).hint("relman verify")
             }

@@ -148,6 +148,7 @@ fn a_variable_that_overrides_nothing_is_an_error_without_its_value() {
         ("RELMAN_RUN__PORT", "70000", "RELMAN_RUN__PORT: run.port: "),
         ("RELMAN_RUN__HEALTH__PATH", "hunter2", "RELMAN_RUN__HEALTH__PATH: run.health.path: "),
         ("RELMAN_SERVICE", "x", "RELMAN_SERVICE: overrides no key"),
+        ("RELMAN_RELMAN_RUN__PORT", "9000", "RELMAN_RELMAN_RUN__PORT: overrides no key"),
     ] {
         let problems = parse_with(SMALL, &[(variable, value)]).unwrap_err();
         assert!(problems[0].starts_with(expected), "{problems:?}");
