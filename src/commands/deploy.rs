@@ -130,7 +130,7 @@ async fn deploy(
     let serving = context.deployment(&attempt.stream, environment.serving).await?;
     let kind = policy::deploy_kind(&release, serving.as_ref().map(|deployment| &deployment.release));
     let aim = Aim { kind, release: release.clone(), run: site.run.clone(), hosts };
-    let Admission::Go(overrides) = admission else {
+    let Admission::Go { overrides, keeps_hold } = admission else {
         return superseded(attempt, &aim, &environment, serving.as_ref()).await;
     };
     still_there(context, supply, &release).await?;
@@ -151,6 +151,7 @@ async fn deploy(
         rollback_of: None,
         withdrawn: None,
         sets_hold: false,
+        keeps_hold,
         overrides,
     };
     let done = attempt.run(aim, started).await?;
@@ -184,6 +185,7 @@ async fn superseded(
         rollback_of: None,
         withdrawn: None,
         sets_hold: false,
+        keeps_hold: false,
         overrides: Vec::new(),
     };
     attempt.append(Event::DeploymentStarted(Box::new(started))).await?;
@@ -254,7 +256,7 @@ async fn dry_run(
             report.from_version = serving.map(|deployment| deployment.release.version);
             return Ok(report);
         }
-        Admission::Go(_) => {}
+        Admission::Go { .. } => {}
     }
     let mut notes = Vec::new();
     if let Some(active) = environment.active {

@@ -165,6 +165,7 @@ async fn rollback(
         reason: args.reason.clone(),
         rollback_of: bad.as_ref().map(|bad| bad.number),
         sets_hold: withdrawn.is_some() && !args.no_hold,
+        keeps_hold: false,
         withdrawn,
         overrides: Vec::new(),
     };
@@ -297,7 +298,7 @@ async fn withdrawn(
         let between = good.version < release.version && release.version < bad.version;
         let holds = match holds {
             Withdrawal::Present(_) => true,
-            Withdrawal::Absent => false,
+            Withdrawal::Absent | Withdrawal::Reverted => false,
             // Without the history the order of versions is the best guess.
             Withdrawal::Unknown => between,
         };

@@ -239,6 +239,7 @@ impl World {
             rollback_of: None,
             withdrawn: None,
             sets_hold: false,
+            keeps_hold: false,
             overrides: Vec::new(),
         };
         self.append(&stream, Some(&lease), Event::DeploymentStarted(Box::new(started))).await;

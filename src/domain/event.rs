@@ -91,6 +91,9 @@ pub struct Started {
     /// For a rollback: whether its success sets a hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sets_hold: bool,
+    /// Whether a rollback's hold stays in force when this succeeds: it neither holds nor reverts what was withdrawn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_hold: bool,
     /// Overridden policies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,

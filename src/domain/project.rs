@@ -321,6 +321,7 @@ fn begin(entry: &Entry, started: &Started) -> Deployment {
         rollback_of: started.rollback_of,
         withdrawn: started.withdrawn.clone(),
         sets_hold: started.sets_hold,
+        keeps_hold: started.keeps_hold,
         hosts: started.hosts.clone(),
         overrides: started.overrides.clone(),
         plan: None,
@@ -443,7 +444,7 @@ fn finish(
         return;
     }
     let after_rollback = environment.hold.as_ref().is_some_and(|hold| hold.withdrawn.is_some());
-    if deployment.kind == Kind::Deploy && after_rollback {
+    if deployment.kind == Kind::Deploy && after_rollback && !deployment.keeps_hold {
         environment.hold = None;
     }
 }

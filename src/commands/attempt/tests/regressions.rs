@@ -1,4 +1,5 @@
 //! Ways in which a deploy or a rollback once went wrong: each bug that was found keeps its reproduction.
+// Long because: each bug keeps its own reproduction, and they share a world.
 
 use super::*;
 
@@ -378,4 +379,38 @@ async fn invariant_10_a_resume_that_prepares_nothing_records_no_secret_either() 
     for sealed in world.ledger.read(&world.stream(), 0, 1_000).await.unwrap() {
         assert!(!sealed.body.contains("injected"), "{}", sealed.body);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_5_a_hotfix_beside_the_withdrawn_commits_does_not_let_them_back_in() {
+    let lab = crate::git::testing::Lab::new();
+    lab.write("a", "1");
+    let good = lab.commit("feat: good");
+    lab.write("b", "1");
+    let bad = lab.commit("feat: bad");
+    let world = World::new(&HOSTS, Some(lab.repository()));
+    world.release("1.0.0", &good).await;
+    world.release("1.1.0", &bad).await;
+    deploy(&world, "1.0.0").await.unwrap();
+    deploy(&world, "1.1.0").await.unwrap();
+    roll_back(&world, to("1.0.0")).await.unwrap();
+
+    lab.branch("hotfix", &good);
+    lab.write("c", "1");
+    let fix = lab.commit("fix: beside it");
+    world.release("1.0.1", &fix).await;
+    deploy(&world, "1.0.1").await.unwrap();
+
+    lab.branch("main", &bad);
+    lab.write("c", "1");
+    let merged = lab.merge("Merge hotfix", &fix);
+    let both = world.release("1.1.1", &merged).await;
+    let refused = deploy(&world, "1.1.1").await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Refused, "{refused}");
+
+    let back = lab.commit(&format!("Revert \"feat: bad\"\n\nThis reverts commit {bad}."));
+    let reverted = world.release("1.1.2", &back).await;
+    deploy(&world, "1.1.2").await.unwrap();
+    assert_ne!(both.digest, reverted.digest);
+    assert_eq!(world.context.environment(&world.stream()).await.unwrap().hold, None);
 }
