@@ -123,9 +123,14 @@ impl Finder<'_> {
             },
         };
         let release = release.ok_or_else(|| not_found(target))?;
+        let named = self.planned(&release);
         match self.last_deployment(&release).await? {
-            Some(deployment) => self.recorded(&self.stream(), &deployment).await,
-            None => Ok(self.planned(&release)),
+            // Another version of the same image may have been deployed: its configuration, and not its name.
+            Some(deployment) => {
+                let recorded = self.recorded(&self.stream(), &deployment).await?;
+                Ok(Side { run: recorded.run, run_from: recorded.run_from, ..named })
+            }
+            None => Ok(named),
         }
     }
 
