@@ -135,11 +135,8 @@ async fn deploy(
     };
     still_there(context, supply, &release).await?;
     let number = environment.last + 1;
-    if kind == Kind::Redeploy && all_settled(attempt, &aim, number).await? {
-        let mut report = Report::new(site, ReportResult::NothingToDo);
-        report.version = Some(release.version.clone());
-        report.notes.push(format!("{} serves on every host, with this configuration", release.version.tag()));
-        return Ok(report);
+    if serves(serving.as_ref(), &release) && all_settled(attempt, &aim, number).await? {
+        return Ok(nothing_to_do(site, &release));
     }
     let started = Started {
         deployment: number,
@@ -228,6 +225,20 @@ async fn still_there(context: &Context, supply: &Supply, release: &ReleaseRef) -
     }
 }
 
+/// Whether this release is the one on record. Another version of the same image is not: that it serves is recorded.
+fn serves(serving: Option<&Deployment>, release: &ReleaseRef) -> bool {
+    serving.is_some_and(|serving| {
+        serving.release.version == release.version && serving.release.digest == release.digest
+    })
+}
+
+fn nothing_to_do(site: &Site, release: &ReleaseRef) -> Report {
+    let mut report = Report::new(site, ReportResult::NothingToDo);
+    report.version = Some(release.version.clone());
+    report.notes.push(format!("{} serves on every host, with this configuration", release.version.tag()));
+    report
+}
+
 async fn all_settled(attempt: &Attempt<'_>, aim: &Aim, number: u64) -> Result<bool, CommandError> {
     let fleet = &*attempt.site.fleet;
     let claimed = attempt.claim(&aim.hosts, number).await;
@@ -273,7 +284,13 @@ async fn dry_run(
     };
     let kind = policy::deploy_kind(&release, serving.as_ref().map(|deployment| &deployment.release));
     let aim = Aim { kind, release, run: site.run.clone(), hosts };
-    let plan = plan_only(context, site, &aim, environment.last + 1).await?;
+    let seen = claim::observe(&*site.fleet, &aim.hosts).await;
+    let facts = attempt::facts(context, &stream, &*site.fleet, &aim, &seen).await?;
+    let settled = serves(serving.as_ref(), &aim.release) && facts.values().all(|host| host.settled);
+    if settled && environment.active.is_none() {
+        return Ok(nothing_to_do(site, &aim.release));
+    }
+    let plan = attempt::make_plan(context, site, &stream, &aim, facts, environment.last + 1).await?;
     let mut report = Report::new(site, ReportResult::Planned).with_plan(&plan);
     report.stages = stages(&plan);
     report.notes = notes;
