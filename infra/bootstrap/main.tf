@@ -20,6 +20,8 @@ module "state_backend" {
   lock_table          = var.lock_table
   deletion_protection = var.deletion_protection
   force_destroy       = var.force_destroy
+  bucket_policy       = var.bucket_policies
+  keep_newest         = var.state_keep_newest
 }
 
 module "ledger" {
@@ -32,6 +34,7 @@ module "ledger" {
   table_name          = var.ledger_table_name
   deletion_protection = var.deletion_protection
   force_destroy       = var.force_destroy
+  bucket_policy       = var.bucket_policies
   retention           = var.retention
 }
 

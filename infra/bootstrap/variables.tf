@@ -113,3 +113,15 @@ variable "force_destroy" {
   type        = bool
   default     = false
 }
+
+variable "state_keep_newest" {
+  description = "Overwritten states that are kept whatever their age; null for none."
+  type        = number
+  default     = 50
+}
+
+variable "bucket_policies" {
+  description = "Refuse what does not come to the buckets by TLS. False for moto alone: it takes a condition that is not met for a refusal, of everybody."
+  type        = bool
+  default     = true
+}

@@ -179,21 +179,23 @@ module "alarms" {
       dimensions  = { InstanceId = module.hosts.hosts[n].id }
       threshold   = 1
     }
-    }, var.load_balancer == null ? {} : {
-    unhealthy-hosts = {
-      description = "The load balancer leaves hosts out: relman status says which and why"
-      namespace   = "AWS/ApplicationELB"
-      metric      = "UnHealthyHostCount"
-      dimensions  = { LoadBalancer = one(module.alb[*]).metrics.load_balancer, TargetGroup = one(module.alb[*]).metrics.target_group }
-      threshold   = 1
-    }
-    server-errors = {
-      description = "The service answers with 5xx"
-      namespace   = "AWS/ApplicationELB"
-      metric      = "HTTPCode_Target_5XX_Count"
-      statistic   = "Sum"
-      dimensions  = { LoadBalancer = one(module.alb[*]).metrics.load_balancer }
-      threshold   = 10
-    }
+    }, {
+    for n, a in {
+      unhealthy-hosts = {
+        description = "The load balancer leaves hosts out: relman status says which and why"
+        namespace   = "AWS/ApplicationELB"
+        metric      = "UnHealthyHostCount"
+        dimensions  = { LoadBalancer = try(module.alb[0].metrics.load_balancer, ""), TargetGroup = try(module.alb[0].metrics.target_group, "") }
+        threshold   = 1
+      }
+      server-errors = {
+        description = "The service answers with 5xx"
+        namespace   = "AWS/ApplicationELB"
+        metric      = "HTTPCode_Target_5XX_Count"
+        statistic   = "Sum"
+        dimensions  = { LoadBalancer = try(module.alb[0].metrics.load_balancer, "") }
+        threshold   = 10
+      }
+    } : n => a if var.load_balancer != null
   })
 }

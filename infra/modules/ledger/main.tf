@@ -158,6 +158,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "artifacts" {
 }
 
 resource "aws_s3_bucket_policy" "artifacts" {
+  count = var.bucket_policy ? 1 : 0
+
   bucket = aws_s3_bucket.artifacts.id
 
   policy = jsonencode({

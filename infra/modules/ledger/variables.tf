@@ -50,3 +50,9 @@ variable "retention" {
     error_message = "The mode is GOVERNANCE or COMPLIANCE, for at least one day."
   }
 }
+
+variable "bucket_policy" {
+  description = "Refuse what does not come by TLS. False for moto alone: it takes a condition that is not met for a refusal, of everybody."
+  type        = bool
+  default     = true
+}

@@ -82,7 +82,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "state" {
 
     noncurrent_version_expiration {
       noncurrent_days           = var.noncurrent_days
-      newer_noncurrent_versions = 50
+      newer_noncurrent_versions = var.keep_newest
     }
 
     abort_incomplete_multipart_upload {
@@ -94,6 +94,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "state" {
 }
 
 resource "aws_s3_bucket_policy" "state" {
+  count = var.bucket_policy ? 1 : 0
+
   bucket = aws_s3_bucket.state.id
 
   policy = jsonencode({

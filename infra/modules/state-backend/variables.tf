@@ -29,7 +29,7 @@ variable "force_destroy" {
 }
 
 variable "noncurrent_days" {
-  description = "Days that an overwritten state is kept; the newest 50 are kept in any case."
+  description = "Days that an overwritten state is kept; the newest keep_newest are kept in any case."
   type        = number
   default     = 365
 
@@ -37,4 +37,16 @@ variable "noncurrent_days" {
     condition     = var.noncurrent_days >= 30
     error_message = "An overwritten state is kept for at least 30 days."
   }
+}
+
+variable "keep_newest" {
+  description = "Overwritten states that are kept whatever their age; null for none. moto forgets it and lets the provider wait in vain."
+  type        = number
+  default     = 50
+}
+
+variable "bucket_policy" {
+  description = "Refuse what does not come by TLS. False for moto alone: it takes a condition that is not met for a refusal, of everybody."
+  type        = bool
+  default     = true
 }
