@@ -50,17 +50,18 @@ resource "aws_instance" "host" {
   #checkov:skip=CKV_AWS_88:a public address is asked for by the root `single` alone, and then by an EIP
   for_each = var.hosts
 
-  ami                         = var.ami_id
-  instance_type               = each.value.instance_type
-  subnet_id                   = each.value.subnet_id
-  private_ip                  = each.value.private_ip
-  associate_public_ip_address = false
-  vpc_security_group_ids      = [aws_security_group.host.id]
-  iam_instance_profile        = var.instance_profile
-  key_name                    = one(aws_key_pair.host[*].key_name)
-  monitoring                  = var.detailed_monitoring
-  ebs_optimized               = true
-  disable_api_termination     = var.termination_protection
+  # Nothing is said of a public address: the subnets give none, and an EIP would look like one that is to be removed by
+  # replacing the host.
+  ami                     = var.ami_id
+  instance_type           = each.value.instance_type
+  subnet_id               = each.value.subnet_id
+  private_ip              = each.value.private_ip
+  vpc_security_group_ids  = [aws_security_group.host.id]
+  iam_instance_profile    = var.instance_profile
+  key_name                = one(aws_key_pair.host[*].key_name)
+  monitoring              = var.detailed_monitoring
+  ebs_optimized           = true
+  disable_api_termination = var.termination_protection
 
   metadata_options {
     http_endpoint               = "enabled"
