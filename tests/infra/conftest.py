@@ -10,7 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from terraform import REGION, REPOSITORY, Root, copy_of_infra
+from terraform import REGION, REPOSITORY, Root, copy_of_infra, differences
 
 STATE = Path(os.environ["INFRA_STATE"])
 # Made up, and never used to log in anywhere.
@@ -138,3 +138,41 @@ def root(copy, aws):
 @pytest.fixture(scope="session")
 def false_drifts():
     return json.loads((Path(__file__).parent / "false_drifts.json").read_text())
+
+
+class Bootstrapped(Root):
+    """The foundation after its two applies, its state in the bucket that it made."""
+
+    def write_backend(self) -> None:
+        (self.directory.parent / "live/backend.hcl").write_text(self.run("output", "-raw", "backend_hcl").stdout)
+
+    def move_state_to_the_bucket(self) -> None:
+        self.lineage = json.loads((self.directory / "terraform.tfstate").read_text())["lineage"]
+        self.write_backend()
+        (self.directory / "backend.tf").write_text(self.run("output", "-raw", "backend_tf").stdout)
+        self.init("-migrate-state", "-force-copy", "-backend-config=../live/backend.hcl")
+
+    def move_state_back(self) -> None:
+        (self.directory / "backend.tf").unlink()
+        self.init("-migrate-state", "-force-copy")
+
+
+@pytest.fixture(scope="session")
+def bootstrapped(copy, aws):
+    """README.md's steps, one by one."""
+    made = Bootstrapped(copy / "bootstrap", aws)
+    made.with_variables(region=REGION, service="web", github=GITHUB, deletion_protection=False, force_destroy=True)
+    # moto forgets this one, and the provider would wait for it.
+    made.with_variables(state_keep_newest=None)
+    made.init()
+    made.apply()
+    made.first_differences = differences(made.plan())
+    # From here on the buckets are used, and moto refuses everybody where a policy has a condition.
+    made.with_variables(bucket_policies=False)
+    made.apply()
+    made.move_state_to_the_bucket()
+    yield made
+    # A bucket cannot hold the state of its own destruction.
+    made.move_state_back()
+    made.destroy()
+    assert made.resources() == []
