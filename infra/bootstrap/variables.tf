@@ -76,6 +76,7 @@ variable "repository_name" {
   default     = null
 }
 
+# As relman writes them: ledger-schema/README.md.
 variable "ledger_keys" {
   description = "Partition keys of the ledger, with {service} and {environment}: shared, of a service's releases, of an environment."
   type = object({
@@ -84,9 +85,9 @@ variable "ledger_keys" {
     environment = list(string)
   })
   default = {
-    shared      = ["META", "CKPT"]
-    release     = ["SVC#{service}", "LOG#{service}", "IDEM#{service}#*"]
-    environment = ["ENV#{service}#{environment}", "LOG#{service}/{environment}", "IDEM#{service}#{environment}#*", "STAT#{service}#{environment}"]
+    shared      = ["META"]
+    release     = ["SVC#{service}", "LOG#{service}", "ENV#{service}#"]
+    environment = ["ENV#{service}#{environment}", "LOG#{service}/{environment}"]
   }
 }
 

@@ -1,5 +1,5 @@
-# The one machine with SSH towards the outside. It forwards to the hosts' SSH and does nothing else: no shell for the
-# deploy key's user is needed, no agent is forwarded, and nothing but PermitOpen's targets can be reached.
+# The one machine with SSH towards the outside. It forwards to the targets of PermitOpen and to nothing else, no agent is
+# forwarded, and it has no role: whoever takes it over has a shell between two security groups.
 
 locals {
   sshd = <<-EOT

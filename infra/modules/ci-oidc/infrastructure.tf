@@ -197,7 +197,7 @@ resource "aws_iam_policy" "apply_boundary" {
         Effect = "Allow"
         Action = [
           "autoscaling:*", "cloudwatch:*", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "ec2:*",
-          "elasticloadbalancing:*", "iam:*", "kms:*", "logs:*", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket",
+          "elasticloadbalancing:*", "iam:*InstanceProfile*", "iam:*Role*", "kms:*", "logs:*", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket",
           "s3:PutObject", "sns:*", "ssm:*", "wafv2:GetWebACLForResource",
         ]
         Resource = ["*"]

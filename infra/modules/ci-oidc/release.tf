@@ -87,13 +87,6 @@ locals {
         Resource  = [var.ledger_table_arn]
         Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = local.keys[name] } }
       },
-      # An index has keys of its own, and is never read for a decision.
-      {
-        Sid      = "Indexes"
-        Effect   = "Allow"
-        Action   = ["dynamodb:Query"]
-        Resource = ["${var.ledger_table_arn}/index/*"]
-      },
       local.ledger_facts,
       {
         Sid      = "OneDocument"
