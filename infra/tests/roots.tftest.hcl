@@ -162,3 +162,17 @@ run "the_foundation_keeps_its_state_for_itself" {
 
   expect_failures = [var.environment]
 }
+
+run "a_host_in_a_zone_that_is_not_there_is_refused" {
+  command = plan
+
+  module {
+    source = "./live/private"
+  }
+
+  variables {
+    hosts = { web-1 = { zone = 2 } }
+  }
+
+  expect_failures = [var.hosts]
+}

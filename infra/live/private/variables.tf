@@ -102,7 +102,7 @@ variable "monitoring" {
 }
 
 variable "hosts" {
-  description = "The hosts by name. private_ip null lets AWS choose. host_keys: lines such as ssh-ed25519 AAAA…, from the console output of the first boot."
+  description = "The hosts by name. zone counts in zones from 0. private_ip null lets AWS choose. host_keys: lines such as ssh-ed25519 AAAA…, from the console output of the first boot."
   type = map(object({
     instance_type = optional(string, "t3.small")
     zone          = optional(number, 0)
@@ -115,6 +115,11 @@ variable "hosts" {
   validation {
     condition     = length(var.hosts) > 0
     error_message = "At least one host."
+  }
+
+  validation {
+    condition     = alltrue([for h in values(var.hosts) : h.zone >= 0 && h.zone < length(var.zones)])
+    error_message = "A host's zone is a place in zones, counted from 0."
   }
 
   validation {

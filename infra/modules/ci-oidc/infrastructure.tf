@@ -85,11 +85,20 @@ locals {
       Condition = local.in_region
     },
     {
-      Sid       = "AlarmKey"
+      Sid      = "AlarmKey"
+      Effect   = "Allow"
+      Action   = ["kms:CreateKey", "kms:TagResource"]
+      Resource = ["*"]
+      Condition = {
+        StringEquals = { "aws:RequestedRegion" = var.region, "aws:RequestTag/relman:service" = var.service }
+      }
+    },
+    {
+      Sid       = "WebAcl"
       Effect    = "Allow"
-      Action    = ["kms:CreateKey", "kms:TagResource"]
+      Action    = ["wafv2:AssociateWebACL", "wafv2:DisassociateWebACL", "wafv2:GetWebACL"]
       Resource  = ["*"]
-      Condition = merge(local.in_region, { StringLike = { "aws:RequestTag/relman:service" = "*" } })
+      Condition = local.in_region
     },
     {
       Sid    = "OwnKeys"
@@ -198,7 +207,7 @@ resource "aws_iam_policy" "apply_boundary" {
         Action = [
           "autoscaling:*", "cloudwatch:*", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "ec2:*",
           "elasticloadbalancing:*", "iam:*InstanceProfile*", "iam:*Role*", "kms:*", "logs:*", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket",
-          "s3:PutObject", "sns:*", "ssm:*", "wafv2:GetWebACLForResource",
+          "s3:PutObject", "sns:*", "ssm:*", "wafv2:AssociateWebACL", "wafv2:DisassociateWebACL", "wafv2:GetWebACL*",
         ]
         Resource = ["*"]
       },
