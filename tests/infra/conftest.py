@@ -4,6 +4,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 import boto3
 import pytest
 from terraform import REGION, REPOSITORY, Root, copy_of_infra, differences
+
+# A suite that is told to end takes moto and Terraform down with it.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 STATE = Path(os.environ["INFRA_STATE"])
 # Made up, and never used to log in anywhere.
