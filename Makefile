@@ -50,6 +50,14 @@ test-fast: ## everything that needs no lab
 test-lab: ## the lab suite alone: real registry, sshd, systemd, Ansible, Docker and HAProxy
 	@$(RUN) lab
 
+.PHONY: test-infra
+test-infra: ## the Terraform suite against moto (FAST=1: the root single alone); needs Terraform
+	@tests/infra/run $(if $(FAST),--fast)
+
+.PHONY: lint-infra
+lint-infra: ## formatting, validation and checkov of infra/; changes nothing
+	@tests/infra/run lint
+
 .PHONY: lint
 lint: ## formatting and lints of Rust, Python, shell and the Dockerfile; changes nothing
 	@$(RUN) lint
