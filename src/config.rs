@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{EnvironmentName, ServiceName};
 use crate::domain::run::RunConfig;
-use crate::host::wire::HostAddress;
+use crate::host::wire::{Bastion, HostAddress};
 
 /// The whole file. `root` is the directory that it lies in; every relative path in it is relative to that.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -211,6 +211,8 @@ pub enum Via {
     /// Ansible carries the requests, and configures the hosts.
     #[default]
     Ansible,
+    /// relman asks each host by SSH; Ansible only configures the hosts.
+    Ssh,
     /// relman runs on the host itself.
     Local,
     /// The team's own playbook replaces the container. Health, digest check and automatic return are its own.
@@ -230,6 +232,22 @@ pub struct Access {
     /// Known hosts file, for hosts without pinned keys; none: the user's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known_hosts: Option<PathBuf>,
+    /// What holds for a host whose key nobody knows.
+    pub unknown_hosts: UnknownHosts,
+    /// The host through which the others are reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bastion: Option<Bastion>,
+}
+
+/// `environments.NAME.access.unknown_hosts`: what holds for a host whose key is neither pinned nor known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownHosts {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Its key is recorded beside the ledger at the first meeting, and a changed one is refused from then on.
+    PinOnFirstUse,
 }
 
 impl Config {

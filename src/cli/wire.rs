@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{Context, Site, Supply};
 use crate::config::load::{Loaded, load};
-use crate::config::{Config, Environment, Via};
+use crate::config::{Config, Environment, UnknownHosts, Via};
 use crate::domain::id::EnvironmentName;
 use crate::git::Repository;
 use crate::host::ansible::Ansible;
@@ -22,6 +22,7 @@ use crate::host::play::Tool;
 use crate::host::play::inventory::Login;
 use crate::host::playbook::OwnPlaybook;
 use crate::host::roles::Roles;
+use crate::host::ssh::{Access as SshAccess, Ssh};
 use crate::host::wire::Secret;
 use crate::host::{Fleet, Identity};
 use crate::image::docker::{DockerBuilder, Logins, PushLogin};
@@ -226,14 +227,21 @@ impl Wire {
     fn fleet(&self, identity: Identity, settings: &Environment) -> Result<Arc<dyn Fleet>, CommandError> {
         let tool = self.ansible();
         let access = &settings.access;
+        let record = match access.unknown_hosts {
+            UnknownHosts::Refuse => None,
+            UnknownHosts::PinOnFirstUse => Some(self.place()?.ledger.with_file_name("known_hosts")),
+        };
         let login = || Login {
             user: access.user.clone(),
             key: access.key.as_ref().map(|path| self.file(path)),
             known_hosts: access.known_hosts.as_ref().map(|path| self.file(path)),
+            record: record.clone(),
+            bastion: access.bastion.clone(),
         };
         let hosts = settings.hosts.clone();
         Ok(match settings.via {
             Via::Ansible => Arc::new(Ansible::new(identity, tool, hosts, login(), self.roles()?)),
+            Via::Ssh => Arc::new(Ssh::new(identity, tool, hosts, self.access(login()), Some(self.roles()?))),
             Via::Local => {
                 let name = match hosts.into_iter().next() {
                     Some(host) => host.name,
@@ -248,6 +256,16 @@ impl Wire {
                 Arc::new(OwnPlaybook::new(identity, tool, hosts, login(), self.loaded.root.join(playbook)))
             }
         })
+    }
+
+    /// What of this machine matters for logging in by SSH.
+    fn access(&self, login: Login) -> SshAccess {
+        SshAccess {
+            login,
+            user: Some(self.around.user.clone()).filter(|user| !user.is_empty()),
+            home: self.around.variable("HOME").map(PathBuf::from),
+            agent: self.around.variable("SSH_AUTH_SOCK").map(PathBuf::from),
+        }
     }
 
     fn roles(&self) -> Result<Roles, CommandError> {

@@ -87,9 +87,11 @@ fn check_run_in(at: &str, config: &Config, environment: &Environment, found: &mu
 fn check_environment(at: &str, environment: &Environment, root: &Path, found: &mut Problems) {
     let hosts = &environment.hosts;
     match environment.via {
-        Via::Ansible | Via::Playbook => ensure(found, &format!("{at}.hosts"), !hosts.is_empty(), || {
-            "names no host; only via = \"local\" needs none".to_owned()
-        }),
+        Via::Ansible | Via::Ssh | Via::Playbook => {
+            ensure(found, &format!("{at}.hosts"), !hosts.is_empty(), || {
+                "names no host; only via = \"local\" needs none".to_owned()
+            })
+        }
         Via::Local => ensure(found, &format!("{at}.hosts"), hosts.len() <= 1, || {
             "names several hosts, and via = \"local\" is this machine alone".to_owned()
         }),
@@ -123,13 +125,17 @@ fn check_environment(at: &str, environment: &Environment, root: &Path, found: &m
 }
 
 fn check_host(at: &str, host: &HostAddress, found: &mut Problems) {
-    ensure(found, &format!("{at}.address"), is_address(&host.address), || {
+    check_place(at, (&host.address, host.port), host.user.as_deref(), &host.host_keys, found);
+}
+
+fn check_place(at: &str, place: (&str, u16), user: Option<&str>, keys: &[String], found: &mut Problems) {
+    let (address, port) = place;
+    ensure(found, &format!("{at}.address"), is_address(address), || {
         "is neither an IP address nor a DNS name".to_owned()
     });
-    ensure(found, &format!("{at}.port"), host.port > 0, || "is 0".to_owned());
-    let user = host.user.as_deref().is_none_or(is_user);
-    ensure(found, &format!("{at}.user"), user, || NOT_A_USER.to_owned());
-    for (n, line) in host.host_keys.iter().enumerate() {
+    ensure(found, &format!("{at}.port"), port > 0, || "is 0".to_owned());
+    ensure(found, &format!("{at}.user"), user.is_none_or(is_user), || NOT_A_USER.to_owned());
+    for (n, line) in keys.iter().enumerate() {
         ensure(found, &format!("{at}.host_keys[{n}]"), is_host_key(line), || {
             "is not TYPE BASE64 as in an OpenSSH public key file".to_owned()
         });
@@ -139,6 +145,10 @@ fn check_host(at: &str, host: &HostAddress, found: &mut Problems) {
 fn check_access(at: &str, access: &Access, found: &mut Problems) {
     let user = access.user.as_deref().is_none_or(is_user);
     ensure(found, &format!("{at}.user"), user, || NOT_A_USER.to_owned());
+    if let Some(bastion) = &access.bastion {
+        let (at, place) = (format!("{at}.bastion"), (bastion.address.as_str(), bastion.port));
+        check_place(&at, place, bastion.user.as_deref(), &bastion.host_keys, found);
+    }
     for (key, path) in [("key", &access.key), ("known_hosts", &access.known_hosts)] {
         let good = path.as_ref().is_none_or(|path| path.to_str().is_some_and(is_path));
         ensure(found, &format!("{at}.{key}"), good, || UNSAFE_PATH.to_owned());

@@ -29,6 +29,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("src/host/ansible", &["domain", "host", "host::ansible", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
     ("src/host/local", &["domain", "host", "host::local", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
     ("src/host/playbook", &["domain", "host", "host::playbook", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
+    ("src/host/ssh", &["domain", "host", "host::ssh", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
     ("src/onhost/", &["domain", "host::wire", "onhost", "engine", LEAF[0]]),
     ("src/clock", &["domain"]),
     ("src/engine", &[]),
@@ -74,6 +75,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "host::ansible",
             "host::local",
             "host::playbook",
+            "host::ssh",
             "config",
             LEAF[0],
             LEAF[1],
@@ -102,6 +104,7 @@ pub(super) const IMPLEMENTATIONS: &[&str] = &[
     "host::fake",
     "host::local",
     "host::playbook",
+    "host::ssh",
 ];
 
 /// Words that code may hold only in some places.
