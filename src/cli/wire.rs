@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::args::Global;
+use super::args::{Global, Way};
 use super::place::{Place, place};
 use super::surroundings::Surroundings;
 use crate::artifact::file::FileArtifacts;
@@ -206,12 +206,25 @@ impl Wire {
     /// # Errors
     /// When there is no such environment, or the ledger's id cannot be read.
     pub async fn site(&self, context: &Context, name: EnvironmentName) -> Result<Site, CommandError> {
+        self.site_by(context, name, None).await
+    }
+
+    /// The same, by this way for once.
+    ///
+    /// # Errors
+    /// As [`Wire::site`], and when the hosts cannot be asked by that way.
+    pub async fn site_by(
+        &self,
+        context: &Context,
+        name: EnvironmentName,
+        way: Option<Way>,
+    ) -> Result<Site, CommandError> {
         let settings = self.settings(&name)?.clone();
         let ledger = context.ledger.id().await?;
         let identity = Identity { ledger, service: context.service.clone(), environment: name.clone() };
         let run = self.config().run_in(&settings);
         Ok(Site {
-            fleet: self.fleet(identity, &settings)?,
+            fleet: self.fleet(identity, &settings, way)?,
             name,
             run,
             secrets: Arc::new(Secrets { variables: self.secret_variables(), root: self.loaded.root.clone() }),
@@ -224,7 +237,12 @@ impl Wire {
         self.around.variables.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect()
     }
 
-    fn fleet(&self, identity: Identity, settings: &Environment) -> Result<Arc<dyn Fleet>, CommandError> {
+    fn fleet(
+        &self,
+        identity: Identity,
+        settings: &Environment,
+        way: Option<Way>,
+    ) -> Result<Arc<dyn Fleet>, CommandError> {
         let tool = self.ansible();
         let access = &settings.access;
         let record = match access.unknown_hosts {
@@ -239,9 +257,22 @@ impl Wire {
             bastion: access.bastion.clone(),
         };
         let hosts = settings.hosts.clone();
-        Ok(match settings.via {
+        let via = match (way, settings.via) {
+            (None, via) => via,
+            (Some(Way::Ssh), Via::Ansible | Via::Ssh) => Via::Ssh,
+            (Some(Way::Ansible), Via::Ansible | Via::Ssh) => Via::Ansible,
+            (Some(_), Via::Local | Via::Playbook) => {
+                let text = "--via is for environments whose via is ansible or ssh";
+                return Err(CommandError::new(ErrorKind::Usage, text).hint("leave --via out"));
+            }
+        };
+        Ok(match via {
             Via::Ansible => Arc::new(Ansible::new(identity, tool, hosts, login(), self.roles()?)),
-            Via::Ssh => Arc::new(Ssh::new(identity, tool, hosts, self.access(login()), Some(self.roles()?))),
+            Via::Ssh => {
+                // Who asks for the quick way does not want hosts to be configured on it.
+                let roles = if way.is_none() { Some(self.roles()?) } else { None };
+                Arc::new(Ssh::new(identity, tool, hosts, self.access(login()), roles))
+            }
             Via::Local => {
                 let name = match hosts.into_iter().next() {
                     Some(host) => host.name,

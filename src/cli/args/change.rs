@@ -103,9 +103,21 @@ pub struct Rollback {
     /// Only these hosts
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<HostName>,
+    /// The way to the hosts this time: ssh is the quicker one, and takes hosts as they are configured
+    #[arg(long, value_enum, value_name = "ssh|ansible", hide_possible_values = true)]
+    pub via: Option<Way>,
     /// Stop when it is not done after this time: exit 9, and relman resume goes on
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub timeout: Option<Duration>,
+}
+
+/// A way to hosts that have relman-host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// relman asks each host itself.
+    Ssh,
+    /// Ansible carries the requests.
+    Ansible,
 }
 
 /// Of which time something is.
