@@ -45,7 +45,6 @@ fn resident() -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement: a thousand servers, best in a release build"]
-#[expect(clippy::print_stderr, reason = "the table is what it is for")]
 async fn a_thousand_hosts_take_at_most_sixty_times_as_long_as_one() {
     let mut first = None;
     eprintln!("hosts  first ms  again ms  ratio  connections  KiB a host (both ends)");
