@@ -1,33 +1,33 @@
 //! The composition root: the only place that names implementations. Each part is made when a verb asks for it, so
 //! that a verb that only reads the ledger opens nothing else.
 
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+mod fleet;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{Global, Way};
-use super::place::{Place, place};
+use super::place::{ArtifactPlace, LedgerPlace, Place, place};
 use super::surroundings::Surroundings;
+use crate::artifact::Artifacts;
 use crate::artifact::file::FileArtifacts;
+use crate::artifact::s3::S3Artifacts;
+use crate::aws::{Bucket, Chain};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{Context, Site, Supply};
 use crate::config::load::{Loaded, load};
-use crate::config::{Config, Environment, UnknownHosts, Via};
+use crate::config::{Config, Environment};
 use crate::domain::id::EnvironmentName;
 use crate::git::Repository;
-use crate::host::ansible::Ansible;
-use crate::host::local::Local;
+use crate::host::Identity;
 use crate::host::play::Tool;
-use crate::host::play::inventory::Login;
-use crate::host::playbook::OwnPlaybook;
-use crate::host::roles::Roles;
-use crate::host::ssh::{Access as SshAccess, Ssh};
 use crate::host::wire::Secret;
-use crate::host::{Fleet, Identity};
 use crate::image::docker::{DockerBuilder, Logins, PushLogin};
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
+use crate::ledger::dynamodb::{self, DynamoLedger};
 use crate::ledger::memory::MemoryLedger;
 use crate::ledger::retry::{Budget, RetryLedger};
 use crate::ledger::sqlite::{OpenMode, SqliteLedger};
@@ -57,6 +57,7 @@ pub struct Wire {
     pub interrupt: Interrupt,
     env: Option<EnvironmentName>,
     clock: Arc<dyn Clock>,
+    aws: Arc<Chain>,
 }
 
 impl Wire {
@@ -75,7 +76,15 @@ impl Wire {
         if global.verbose {
             progress.note(&format!("configuration {}", loaded.file.display()));
         }
-        Ok(Self { loaded, around, progress, interrupt, env, clock: Arc::new(SystemClock) })
+        Ok(Self {
+            loaded,
+            around,
+            progress,
+            interrupt,
+            env,
+            clock: Arc::new(SystemClock),
+            aws: Arc::default(),
+        })
     }
 
     fn config(&self) -> &Config {
@@ -171,12 +180,19 @@ impl Wire {
     /// # Errors
     /// When the ledger cannot be opened.
     pub fn context(&self, access: Access) -> Result<Context, CommandError> {
-        let place = self.place()?;
-        let ledger = self.open(&place, access)?;
+        let Place { ledger, artifacts } = self.place()?;
+        let ledger: Arc<dyn Ledger> = match ledger {
+            LedgerPlace::File(path) => self.open(&path, access)?,
+            LedgerPlace::Table(table) => self.table(table, access),
+        };
+        let artifacts: Arc<dyn Artifacts> = match artifacts {
+            ArtifactPlace::Folder(path) => Arc::new(FileArtifacts::new(path)),
+            ArtifactPlace::Bucket(place) => Arc::new(S3Artifacts::new(Bucket::new(&place, self.aws.clone()))),
+        };
         Ok(Context {
             service: self.config().service.name.clone(),
             ledger: Arc::new(RetryLedger::new(ledger, self.clock.clone(), Budget::default())),
-            artifacts: Arc::new(FileArtifacts::new(place.artifacts)),
+            artifacts,
             clock: self.clock.clone(),
             actor: self.around.actor(),
             machine: self.around.machine.clone(),
@@ -185,12 +201,21 @@ impl Wire {
         })
     }
 
-    fn open(&self, place: &Place, access: Access) -> Result<Arc<dyn Ledger>, CommandError> {
+    fn table(&self, table: String, access: Access) -> Arc<dyn Ledger> {
+        let mode = match access {
+            Access::Read => dynamodb::OpenMode::Read,
+            Access::Write => dynamodb::OpenMode::Write,
+        };
+        let target = dynamodb::Target { table, id: self.config().ledger.id.clone(), mode };
+        Arc::new(DynamoLedger::new(target, self.aws.clone(), self.clock.clone()))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> Result<Arc<dyn Ledger>, CommandError> {
         let id = || self.config().ledger.id.clone().unwrap_or_else(|| self.clock.token());
-        let exists = place.ledger.exists();
+        let exists = path.exists();
         let mode = match (access, exists) {
             (Access::Read, false) => {
-                self.progress.note(&format!("there is no ledger yet at {}", place.ledger.display()));
+                self.progress.note(&format!("there is no ledger yet at {}", path.display()));
                 return Ok(Arc::new(MemoryLedger::new(id())));
             }
             (Access::Read, true) => OpenMode::ReadOnly,
@@ -198,7 +223,7 @@ impl Wire {
             (Access::Write, true) if self.config().ledger.id.is_none() => OpenMode::Existing,
             (Access::Write, _) => OpenMode::Create { id: id() },
         };
-        Ok(Arc::new(SqliteLedger::open(&place.ledger, mode)?))
+        Ok(Arc::new(SqliteLedger::open(path, mode)?))
     }
 
     /// The environment with the way to its hosts.
@@ -237,83 +262,6 @@ impl Wire {
         self.around.variables.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect()
     }
 
-    fn fleet(
-        &self,
-        identity: Identity,
-        settings: &Environment,
-        way: Option<Way>,
-    ) -> Result<Arc<dyn Fleet>, CommandError> {
-        let tool = self.ansible();
-        let access = &settings.access;
-        let record = match access.unknown_hosts {
-            UnknownHosts::Refuse => None,
-            UnknownHosts::PinOnFirstUse => Some(self.place()?.ledger.with_file_name("known_hosts")),
-        };
-        let login = || Login {
-            user: access.user.clone(),
-            key: access.key.as_ref().map(|path| self.file(path)),
-            known_hosts: access.known_hosts.as_ref().map(|path| self.file(path)),
-            record: record.clone(),
-            bastion: access.bastion.clone(),
-        };
-        let hosts = settings.hosts.clone();
-        let via = match (way, settings.via) {
-            (None, via) => via,
-            (Some(Way::Ssh), Via::Ansible | Via::Ssh) => Via::Ssh,
-            (Some(Way::Ansible), Via::Ansible | Via::Ssh) => Via::Ansible,
-            (Some(_), Via::Local | Via::Playbook) => {
-                let text = "--via is for environments whose via is ansible or ssh";
-                return Err(CommandError::new(ErrorKind::Usage, text).hint("leave --via out"));
-            }
-        };
-        Ok(match via {
-            Via::Ansible => Arc::new(Ansible::new(identity, tool, hosts, login(), self.roles()?)),
-            Via::Ssh => {
-                // Who asks for the quick way does not want hosts to be configured on it.
-                let roles = if way.is_none() { Some(self.roles()?) } else { None };
-                Arc::new(Ssh::new(identity, tool, hosts, self.access(login()), roles))
-            }
-            Via::Local => {
-                let name = match hosts.into_iter().next() {
-                    Some(host) => host.name,
-                    None => "local".parse().map_err(|e| {
-                        CommandError::new(ErrorKind::Bug, "the local host has no name").caused_by(e)
-                    })?,
-                };
-                Arc::new(Local::new(identity, tool, name, self.roles()?))
-            }
-            Via::Playbook => {
-                let playbook = settings.playbook.clone().unwrap_or_default();
-                Arc::new(OwnPlaybook::new(identity, tool, hosts, login(), self.loaded.root.join(playbook)))
-            }
-        })
-    }
-
-    /// What of this machine matters for logging in by SSH.
-    fn access(&self, login: Login) -> SshAccess {
-        SshAccess {
-            login,
-            user: Some(self.around.user.clone()).filter(|user| !user.is_empty()),
-            home: self.around.variable("HOME").map(PathBuf::from),
-            agent: self.around.variable("SSH_AUTH_SOCK").map(PathBuf::from),
-        }
-    }
-
-    fn roles(&self) -> Result<Roles, CommandError> {
-        let config = self.config();
-        let vars = serde_json::to_value(&config.ansible.vars).map_err(|e| {
-            CommandError::new(ErrorKind::Usage, "ansible.vars cannot be given to Ansible").caused_by(e)
-        })?;
-        Ok(Roles {
-            directory: self.file(&config.ansible.directory),
-            binary: self.host_binary(),
-            repositories: vec![config.image.repository.clone()],
-            health_path: config.run.health.path.clone(),
-            vars: vars.as_object().cloned().unwrap_or_default(),
-            digest: OnceLock::new(),
-        })
-    }
-
     /// The relman-host that hosts get: beside relman itself, unless a variable names another.
     pub fn host_binary(&self) -> PathBuf {
         match self.around.variable("RELMAN_HOST_BINARY") {
@@ -323,7 +271,7 @@ impl Wire {
     }
 
     /// A path of the configuration; `~/` is the user's home.
-    fn file(&self, path: &std::path::Path) -> PathBuf {
+    fn file(&self, path: &Path) -> PathBuf {
         match (path.strip_prefix("~"), self.around.variable("HOME")) {
             (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
             _ => self.loaded.root.join(path),

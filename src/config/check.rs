@@ -17,14 +17,7 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
     let mut found = Problems::new();
     check_image(config, &mut found);
     check_run(&config.run, &mut found);
-    for (key, url, scheme) in
-        [("ledger.url", &config.ledger.url, "sqlite:"), ("artifacts.url", &config.artifacts.url, "file:")]
-    {
-        if let Some(url) = url {
-            let fits = url.strip_prefix(scheme).is_some_and(|path| !path.is_empty() && is_clean(path));
-            ensure(&mut found, key, fits, || format!("is not {scheme}PATH"));
-        }
-    }
+    check_places(config, &mut found);
     let directory = config.ansible.directory.to_string_lossy().into_owned();
     ensure(&mut found, "ansible.directory", is_path(&directory), || UNSAFE_PATH.to_owned());
     ensure(&mut found, "ansible.command", is_path(&config.ansible.command), || UNSAFE_PATH.to_owned());
@@ -45,6 +38,32 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
         check_run_in(&at, config, environment, &mut found);
     }
     found
+}
+
+/// `ledger.url` and `artifacts.url`.
+fn check_places(config: &Config, found: &mut Problems) {
+    let path = |path: &str| !path.is_empty() && is_clean(path);
+    let (ledger, artifacts) = (&config.ledger.url, &config.artifacts.url);
+    if let Some(url) = ledger {
+        let fits = match url.split_once(':') {
+            Some(("sqlite", rest)) => path(rest),
+            Some(("dynamodb", table)) => is_table(table),
+            _ => false,
+        };
+        ensure(found, "ledger.url", fits, || "is neither sqlite:PATH nor dynamodb:TABLE".to_owned());
+    }
+    if let Some(url) = artifacts {
+        let fits = match url.split_once(':') {
+            Some(("file", rest)) => path(rest),
+            Some(("s3", place)) => place.strip_prefix("//").is_some_and(is_bucket),
+            _ => false,
+        };
+        ensure(found, "artifacts.url", fits, || "is neither file:PATH nor s3://BUCKET[/PREFIX]".to_owned());
+    }
+    let shared = ledger.as_deref().is_some_and(|url| url.starts_with("dynamodb:"));
+    ensure(found, "artifacts.url", !shared || artifacts.is_some(), || {
+        "is missing: a ledger in DynamoDB has no folder beside it; name s3://BUCKET[/PREFIX]".to_owned()
+    });
 }
 
 fn ensure(found: &mut Problems, key: &str, good: bool, reason: impl FnOnce() -> String) {
@@ -87,7 +106,7 @@ fn check_run_in(at: &str, config: &Config, environment: &Environment, found: &mu
 fn check_environment(at: &str, environment: &Environment, root: &Path, found: &mut Problems) {
     let hosts = &environment.hosts;
     match environment.via {
-        Via::Ansible | Via::Ssh | Via::Playbook => {
+        Via::Ansible | Via::Ssh | Via::Ssm | Via::Playbook => {
             ensure(found, &format!("{at}.hosts"), !hosts.is_empty(), || {
                 "names no host; only via = \"local\" needs none".to_owned()
             })
@@ -100,6 +119,10 @@ fn check_environment(at: &str, environment: &Environment, root: &Path, found: &m
     for (n, host) in hosts.iter().enumerate() {
         let at = format!("{at}.hosts[{n}]");
         check_host(&at, host, found);
+        let is_instance = environment.via != Via::Ssm || is_instance(&host.address);
+        ensure(found, &format!("{at}.address"), is_instance, || {
+            "is not the id of an instance (i-… or mi-…), which via = \"ssm\" needs".to_owned()
+        });
         ensure(found, &format!("{at}.name"), names.insert(&host.name), || {
             format!("{} is there twice", host.name)
         });
@@ -145,6 +168,9 @@ fn check_place(at: &str, place: (&str, u16), user: Option<&str>, keys: &[String]
 fn check_access(at: &str, access: &Access, found: &mut Problems) {
     let user = access.user.as_deref().is_none_or(is_user);
     ensure(found, &format!("{at}.user"), user, || NOT_A_USER.to_owned());
+    ensure(found, &format!("{at}.ssm_document"), is_document(&access.ssm_document), || {
+        "is no name of a document: 3 to 128 letters, digits, _ . and -".to_owned()
+    });
     if let Some(bastion) = &access.bastion {
         let (at, place) = (format!("{at}.bastion"), (bastion.address.as_str(), bastion.port));
         check_place(&at, place, bastion.user.as_deref(), &bastion.host_keys, found);
@@ -170,6 +196,27 @@ fn is_clean(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
+/// DynamoDB's own rule.
+fn is_table(text: &str) -> bool {
+    (3..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+/// S3's rule for names, and a prefix that reads the same in a URL and in a key.
+fn is_bucket(text: &str) -> bool {
+    let (name, prefix) = text.split_once('/').map_or((text, None), |(name, prefix)| (name, Some(prefix)));
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let part = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-=".contains(&b))
+    };
+    (3..=63).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b))
+        && edge(name.bytes().next())
+        && edge(name.bytes().next_back())
+        && !name.contains("..")
+        && prefix.is_none_or(|prefix| prefix.trim_end_matches('/').split('/').all(part))
+}
+
 /// Nothing that a shell, ssh (`%h`, `${X}`) or Jinja (`{{`) would expand.
 fn is_path(text: &str) -> bool {
     !text.is_empty()
@@ -191,6 +238,17 @@ fn is_address(text: &str) -> bool {
             && !label.ends_with('-')
     };
     text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
+}
+
+/// An instance of EC2 (`i-`), or another machine with an agent (`mi-`).
+fn is_instance(text: &str) -> bool {
+    let id = text.strip_prefix("mi-").or_else(|| text.strip_prefix("i-")).unwrap_or_default();
+    (8..=17).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// A name that SSM takes for a document.
+fn is_document(text: &str) -> bool {
+    (3..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 fn is_host_key(line: &str) -> bool {
@@ -258,6 +316,16 @@ mod tests {
         {
             assert!(!is_host_key(&bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn tables_and_buckets_have_names_that_aws_takes() {
+        all(is_table, &["relman-ledger", "a.b_c"], &["", "ab", "a b", "a/b", "a:b", &"x".repeat(256)]);
+        all(
+            is_bucket,
+            &["relman-artifacts-123", "a.b/team/web", "abc/x/", "abc/a=b"],
+            &["", "ab", "Abc", "abc-", "a..b", "abc//x", "abc/../x", "abc/x y", "abc/{{x}}", "abc/#x"],
+        );
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub mod playbook;
 pub mod roles;
 #[cfg(feature = "cli")]
 pub mod ssh;
+#[cfg(feature = "cli")]
+pub mod ssm;
 pub mod wire;
 
 use crate::domain::id::{Digest, EnvironmentName, HostName, ServiceName, Token};

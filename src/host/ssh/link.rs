@@ -174,7 +174,8 @@ impl Link {
         let greeting = client::connect_stream(config, stream, client);
         let mut handle = within("greeting", timing.stage, greeting).await??;
         let login = keys::log_in(&mut handle, &target.user, &target.identities);
-        within("login", timing.stage, login).await?.map_err(|error| match error {
+        // The agent may ask somebody, or wait for a touch.
+        within("login", timing.stage * 3, login).await?.map_err(|error| match error {
             LoginError::Ssh(error) => LinkError::from(error),
             other => LinkError::Login(other),
         })?;

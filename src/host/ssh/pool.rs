@@ -9,9 +9,14 @@ use tokio::sync::Mutex as Turn;
 use super::link::{Link, LinkError, Timing};
 use super::target::Target;
 
-/// Most that are kept: each is an open file, and a process may have 1,024 by default. Beyond it, a connection is made
-/// for each request.
-const KEPT: usize = 400;
+/// Files that the rest of relman may need: each connection that is kept is an open file as well.
+const SPARE: u64 = 256;
+
+/// Most connections that are kept. Beyond it, one is made for each request.
+fn limit() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    files.map_or(usize::MAX, |files| usize::try_from(files.saturating_sub(SPARE)).unwrap_or(usize::MAX))
+}
 
 type Place = Arc<Turn<Option<Arc<Link>>>>;
 
@@ -42,7 +47,7 @@ impl Pool {
         };
         let link = Arc::new(Link::open(target, through, timing).await?);
         self.made.fetch_add(1, Ordering::Relaxed);
-        *kept = (self.count() <= KEPT).then(|| link.clone());
+        *kept = (self.count() <= limit()).then(|| link.clone());
         Ok((link, false))
     }
 
