@@ -1,33 +1,34 @@
 //! The composition root: the only place that names implementations. Each part is made when a verb asks for it, so
 //! that a verb that only reads the ledger opens nothing else.
 
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+mod fleet;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::Global;
-use super::place::{Place, place};
+use super::args::{Global, Way};
+use super::place::{ArtifactPlace, LedgerPlace, Place, place};
 use super::surroundings::Surroundings;
+use crate::artifact::Artifacts;
 use crate::artifact::file::FileArtifacts;
+use crate::artifact::s3::S3Artifacts;
+use crate::aws::{Bucket, Chain};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::migrate::Target;
 use crate::commands::{Context, Site, Supply};
 use crate::config::load::{Loaded, load};
-use crate::config::{Config, Environment, Via};
+use crate::config::{Config, Environment};
 use crate::domain::id::EnvironmentName;
 use crate::git::Repository;
-use crate::host::ansible::Ansible;
-use crate::host::local::Local;
+use crate::host::Identity;
 use crate::host::play::Tool;
-use crate::host::play::inventory::Login;
-use crate::host::playbook::OwnPlaybook;
-use crate::host::roles::Roles;
 use crate::host::wire::Secret;
-use crate::host::{Fleet, Identity};
 use crate::image::docker::{DockerBuilder, Logins, PushLogin};
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
+use crate::ledger::dynamodb::{self, DynamoLedger};
 use crate::ledger::memory::MemoryLedger;
 use crate::ledger::retry::{Budget, RetryLedger};
 use crate::ledger::sqlite::{OpenMode, SqliteLedger};
@@ -57,6 +58,7 @@ pub struct Wire {
     pub interrupt: Interrupt,
     env: Option<EnvironmentName>,
     clock: Arc<dyn Clock>,
+    aws: Arc<Chain>,
 }
 
 impl Wire {
@@ -75,7 +77,15 @@ impl Wire {
         if global.verbose {
             progress.note(&format!("configuration {}", loaded.file.display()));
         }
-        Ok(Self { loaded, around, progress, interrupt, env, clock: Arc::new(SystemClock) })
+        Ok(Self {
+            loaded,
+            around,
+            progress,
+            interrupt,
+            env,
+            clock: Arc::new(SystemClock),
+            aws: Arc::default(),
+        })
     }
 
     fn config(&self) -> &Config {
@@ -171,12 +181,15 @@ impl Wire {
     /// # Errors
     /// When the ledger cannot be opened.
     pub fn context(&self, access: Access) -> Result<Context, CommandError> {
-        let place = self.place()?;
-        let ledger = self.open(&place, access)?;
+        let Place { ledger, artifacts } = self.place()?;
+        let ledger: Arc<dyn Ledger> = match ledger {
+            LedgerPlace::File(path) => self.open(&path, access)?,
+            LedgerPlace::Table(table) => self.table(table, access),
+        };
         Ok(Context {
             service: self.config().service.name.clone(),
             ledger: Arc::new(RetryLedger::new(ledger, self.clock.clone(), Budget::default())),
-            artifacts: Arc::new(FileArtifacts::new(place.artifacts)),
+            artifacts: self.artifacts(artifacts),
             clock: self.clock.clone(),
             actor: self.around.actor(),
             machine: self.around.machine.clone(),
@@ -185,12 +198,28 @@ impl Wire {
         })
     }
 
-    fn open(&self, place: &Place, access: Access) -> Result<Arc<dyn Ledger>, CommandError> {
+    fn artifacts(&self, place: ArtifactPlace) -> Arc<dyn Artifacts> {
+        match place {
+            ArtifactPlace::Folder(path) => Arc::new(FileArtifacts::new(path)),
+            ArtifactPlace::Bucket(place) => Arc::new(S3Artifacts::new(Bucket::new(&place, self.aws.clone()))),
+        }
+    }
+
+    fn table(&self, table: String, access: Access) -> Arc<dyn Ledger> {
+        let mode = match access {
+            Access::Read => dynamodb::OpenMode::Read,
+            Access::Write => dynamodb::OpenMode::Write,
+        };
+        let target = dynamodb::Target { table, id: self.config().ledger.id.clone(), mode };
+        Arc::new(DynamoLedger::new(target, self.aws.clone(), self.clock.clone()))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> Result<Arc<dyn Ledger>, CommandError> {
         let id = || self.config().ledger.id.clone().unwrap_or_else(|| self.clock.token());
-        let exists = place.ledger.exists();
+        let exists = path.exists();
         let mode = match (access, exists) {
             (Access::Read, false) => {
-                self.progress.note(&format!("there is no ledger yet at {}", place.ledger.display()));
+                self.progress.note(&format!("there is no ledger yet at {}", path.display()));
                 return Ok(Arc::new(MemoryLedger::new(id())));
             }
             (Access::Read, true) => OpenMode::ReadOnly,
@@ -198,7 +227,7 @@ impl Wire {
             (Access::Write, true) if self.config().ledger.id.is_none() => OpenMode::Existing,
             (Access::Write, _) => OpenMode::Create { id: id() },
         };
-        Ok(Arc::new(SqliteLedger::open(&place.ledger, mode)?))
+        Ok(Arc::new(SqliteLedger::open(path, mode)?))
     }
 
     /// Where `ledger migrate` goes: a ledger of the same id, made when it is not there.
@@ -216,9 +245,16 @@ impl Wire {
         loaded.config.artifacts.url = artifacts.map(str::to_owned);
         let place = place(&loaded, &self.around)?;
         let id = context.ledger.id().await?;
+        let ledger: Arc<dyn Ledger> = match place.ledger {
+            LedgerPlace::File(path) => Arc::new(SqliteLedger::open(&path, OpenMode::Create { id })?),
+            LedgerPlace::Table(table) => {
+                let target = dynamodb::Target { table, id: Some(id), mode: dynamodb::OpenMode::Write };
+                Arc::new(DynamoLedger::new(target, self.aws.clone(), self.clock.clone()))
+            }
+        };
         Ok(Target {
-            ledger: Arc::new(SqliteLedger::open(&place.ledger, OpenMode::Create { id })?),
-            artifacts: Arc::new(FileArtifacts::new(place.artifacts)),
+            ledger: Arc::new(RetryLedger::new(ledger, self.clock.clone(), Budget::default())),
+            artifacts: self.artifacts(place.artifacts),
         })
     }
 
@@ -227,12 +263,25 @@ impl Wire {
     /// # Errors
     /// When there is no such environment, or the ledger's id cannot be read.
     pub async fn site(&self, context: &Context, name: EnvironmentName) -> Result<Site, CommandError> {
+        self.site_by(context, name, None).await
+    }
+
+    /// The same, by this way for once.
+    ///
+    /// # Errors
+    /// As [`Wire::site`], and when the hosts cannot be asked by that way.
+    pub async fn site_by(
+        &self,
+        context: &Context,
+        name: EnvironmentName,
+        way: Option<Way>,
+    ) -> Result<Site, CommandError> {
         let settings = self.settings(&name)?.clone();
         let ledger = context.ledger.id().await?;
         let identity = Identity { ledger, service: context.service.clone(), environment: name.clone() };
         let run = self.config().run_in(&settings);
         Ok(Site {
-            fleet: self.fleet(identity, &settings)?,
+            fleet: self.fleet(identity, &settings, way)?,
             name,
             run,
             secrets: Arc::new(Secrets { variables: self.secret_variables(), root: self.loaded.root.clone() }),
@@ -245,48 +294,6 @@ impl Wire {
         self.around.variables.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect()
     }
 
-    fn fleet(&self, identity: Identity, settings: &Environment) -> Result<Arc<dyn Fleet>, CommandError> {
-        let tool = self.ansible();
-        let access = &settings.access;
-        let login = || Login {
-            user: access.user.clone(),
-            key: access.key.as_ref().map(|path| self.file(path)),
-            known_hosts: access.known_hosts.as_ref().map(|path| self.file(path)),
-        };
-        let hosts = settings.hosts.clone();
-        Ok(match settings.via {
-            Via::Ansible => Arc::new(Ansible::new(identity, tool, hosts, login(), self.roles()?)),
-            Via::Local => {
-                let name = match hosts.into_iter().next() {
-                    Some(host) => host.name,
-                    None => "local".parse().map_err(|e| {
-                        CommandError::new(ErrorKind::Bug, "the local host has no name").caused_by(e)
-                    })?,
-                };
-                Arc::new(Local::new(identity, tool, name, self.roles()?))
-            }
-            Via::Playbook => {
-                let playbook = settings.playbook.clone().unwrap_or_default();
-                Arc::new(OwnPlaybook::new(identity, tool, hosts, login(), self.loaded.root.join(playbook)))
-            }
-        })
-    }
-
-    fn roles(&self) -> Result<Roles, CommandError> {
-        let config = self.config();
-        let vars = serde_json::to_value(&config.ansible.vars).map_err(|e| {
-            CommandError::new(ErrorKind::Usage, "ansible.vars cannot be given to Ansible").caused_by(e)
-        })?;
-        Ok(Roles {
-            directory: self.file(&config.ansible.directory),
-            binary: self.host_binary(),
-            repositories: vec![config.image.repository.clone()],
-            health_path: config.run.health.path.clone(),
-            vars: vars.as_object().cloned().unwrap_or_default(),
-            digest: OnceLock::new(),
-        })
-    }
-
     /// The relman-host that hosts get: beside relman itself, unless a variable names another.
     pub fn host_binary(&self) -> PathBuf {
         match self.around.variable("RELMAN_HOST_BINARY") {
@@ -296,7 +303,7 @@ impl Wire {
     }
 
     /// A path of the configuration; `~/` is the user's home.
-    fn file(&self, path: &std::path::Path) -> PathBuf {
+    fn file(&self, path: &Path) -> PathBuf {
         match (path.strip_prefix("~"), self.around.variable("HOME")) {
             (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
             _ => self.loaded.root.join(path),

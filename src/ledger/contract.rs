@@ -1,5 +1,6 @@
 //! The contract suite that every ledger passes. A backend runs it with one line:
-//! `ledger_contract!(make());`, where `make()` gives an empty `Arc<dyn Ledger>` and whatever keeps it alive.
+//! `ledger_contract!(make());`, where `make()` gives an empty `Arc<dyn Ledger>` and whatever keeps it alive. An
+//! attribute before it, such as `#[ignore = "…"]`, is put on each test.
 
 pub(crate) mod append;
 pub(crate) mod fence;
@@ -13,19 +14,26 @@ pub(crate) mod race;
 
 /// One test per case.
 macro_rules! each {
-    ($make:expr; $($module:ident { $($case:ident),+ $(,)? })+) => {$($(
+    ($attributes:tt $make:expr; $($module:ident { $($case:ident),+ $(,)? })+) => {$($(
+        $crate::ledger::contract::case! { $attributes $make; $module $case }
+    )+)+};
+}
+
+macro_rules! case {
+    ([$(#[$attribute:meta])*] $make:expr; $module:ident $case:ident) => {
+        $(#[$attribute])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
             let (ledger, _kept) = $make;
             $crate::ledger::contract::$module::$case(ledger).await;
         }
-    )+)+};
+    };
 }
 
 /// The whole suite for one backend. A case that is not listed here is dead code, which the lints refuse.
 macro_rules! ledger_contract {
-    ($make:expr) => {
-        $crate::ledger::contract::each! { $make;
+    (@all $attributes:tt $make:expr) => {
+        $crate::ledger::contract::each! { $attributes $make;
             append {
                 an_empty_stream_ends_in_its_genesis,
                 the_first_entry_points_to_the_genesis,
@@ -113,6 +121,12 @@ macro_rules! ledger_contract {
             }
         }
     };
+    (#[$attribute:meta] $make:expr) => {
+        $crate::ledger::contract::ledger_contract! { @all [#[$attribute]] $make }
+    };
+    ($make:expr) => {
+        $crate::ledger::contract::ledger_contract! { @all [] $make }
+    };
 }
 
-pub(crate) use {each, ledger_contract};
+pub(crate) use {case, each, ledger_contract};

@@ -7,6 +7,8 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
+#[cfg(feature = "cli")]
+pub mod dynamodb;
 #[cfg(test)]
 mod golden;
 pub mod memory;

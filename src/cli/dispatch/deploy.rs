@@ -14,10 +14,18 @@ use crate::git::PushToken;
 use crate::host::wire::Secret;
 
 async fn site(run: &Run, named: Option<&EnvironmentName>) -> Result<(Wire, Context, Site), CommandError> {
+    site_by(run, named, None).await
+}
+
+async fn site_by(
+    run: &Run,
+    named: Option<&EnvironmentName>,
+    way: Option<args::Way>,
+) -> Result<(Wire, Context, Site), CommandError> {
     signals::watch(&run.interrupt);
     let wire = run.wire()?;
     let context = wire.context(Access::Write)?;
-    let site = wire.site(&context, wire.environment(named)?).await?;
+    let site = wire.site_by(&context, wire.environment(named)?, way).await?;
     Ok((wire, context, site))
 }
 
@@ -145,7 +153,7 @@ pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, Comm
     let environment = args.to.as_ref().and_then(named).filter(|_| run.global.env.is_none());
     let (wire, context, site) = match args.dry_run || args.list {
         true => planning(run, environment).await?,
-        false => site(run, environment).await?,
+        false => site_by(run, environment, args.via).await?,
     };
     let args = commands::rollback::Args {
         config_now: args.config == args::Moment::Now,

@@ -4,6 +4,7 @@ use clap::CommandFactory as _;
 
 use super::Run;
 use super::change::named;
+use crate::cli::place::LedgerPlace;
 use crate::cli::wire::{Access, Wire};
 use crate::cli::{args, exit, output};
 use crate::clock::{Clock as _, SystemClock};
@@ -126,17 +127,22 @@ async fn parts(wire: &Wire) -> Parts {
     let supply: Result<Supply, CommandError> = wire.supply();
     let roles = wire.loaded.root.join(&wire.loaded.config.ansible.directory);
     let binary = wire.host_binary();
-    let uses_roles =
-        wire.loaded.config.environments.values().any(|environment| environment.via != Via::Playbook);
+    let uses =
+        |is: fn(Via) -> bool| wire.loaded.config.environments.values().any(|environment| is(environment.via));
+    let uses_roles = uses(|via| !matches!(via, Via::Playbook | Via::Ssm));
+    let uses_ansible = uses(|via| via != Via::Ssm);
     let there = |path: std::path::PathBuf, is: bool| {
         if is { Ok(path.display().to_string()) } else { Err(format!("{} is not there", path.display())) }
     };
     let facts = Facts {
         config: Some(Ok(wire.loaded.file.display().to_string())),
-        ledger_writable: wire.place().ok().map(|place| writable(&place.ledger)),
-        ansible: match wire.loaded.config.environments.is_empty() {
-            true => None,
-            false => Some(wire.ansible().version().await.map_err(|error| error.to_string())),
+        ledger_writable: wire.place().ok().and_then(|place| match place.ledger {
+            LedgerPlace::File(path) => Some(writable(&path)),
+            LedgerPlace::Table(_) => None,
+        }),
+        ansible: match uses_ansible {
+            false => None,
+            true => Some(wire.ansible().version().await.map_err(|error| error.to_string())),
         },
         roles: uses_roles.then(|| {
             let is = roles.join("site.yml").is_file();
