@@ -55,6 +55,14 @@ test-terraform: ## the tests over the real Terraform, offline; fails where there
 	@command -v terraform >/dev/null || { printf 'test-terraform: there is no terraform on PATH\n' >&2; exit 1; }
 	@$(CARGO) test --locked --lib --test it -- --ignored infra::
 
+.PHONY: test-infra
+test-infra: ## the Terraform suite against moto (FAST=1: the root single alone); needs Terraform
+	@tests/infra/run $(if $(FAST),--fast)
+
+.PHONY: lint-infra
+lint-infra: ## formatting, validation and checkov of infra/; changes nothing
+	@tests/infra/run lint
+
 .PHONY: lint
 lint: ## formatting and lints of Rust, Python, shell and the Dockerfile; changes nothing
 	@$(RUN) lint

@@ -1,6 +1,6 @@
 //! `relman.toml` as types. Reading the file, unknown keys and `RELMAN_…` overrides are in [`load`].
 
-mod check;
+pub mod check;
 pub mod keys;
 pub mod load;
 pub mod overrides;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{EnvironmentName, ServiceName};
 use crate::domain::run::RunConfig;
-use crate::host::wire::HostAddress;
+use crate::host::wire::{Bastion, HostAddress};
 
 /// The whole file. `root` is the directory that it lies in; every relative path in it is relative to that.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -121,11 +121,11 @@ pub enum GitTag {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LedgerSettings {
-    /// The id of the embedded ledger (32 hex digits), written by `relman init`: names its folder in the state
-    /// directory.
+    /// The id of the ledger (32 hex digits), written by `relman init`: names the embedded ledger's folder in the state
+    /// directory, and any other ledger must have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<crate::domain::id::Token>,
-    /// `sqlite:PATH`; none: the embedded ledger in the user's state directory.
+    /// `sqlite:PATH` or `dynamodb:TABLE`; none: the embedded ledger in the user's state directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Take a place where the ledger would be lost, such as the workspace of a CI job.
@@ -136,7 +136,7 @@ pub struct LedgerSettings {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ArtifactSettings {
-    /// `file:PATH`; none: beside the embedded ledger.
+    /// `file:PATH` or `s3://BUCKET[/PREFIX]`; none: beside the embedded ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }
@@ -217,6 +217,10 @@ pub enum Via {
     /// Ansible carries the requests, and configures the hosts.
     #[default]
     Ansible,
+    /// relman asks each host by SSH; Ansible only configures the hosts.
+    Ssh,
+    /// Requests go by the Systems Manager of AWS, and hosts are configured by somebody else.
+    Ssm,
     /// relman runs on the host itself.
     Local,
     /// The team's own playbook replaces the container. Health, digest check and automatic return are its own.
@@ -265,7 +269,7 @@ pub enum Provision {
 }
 
 /// `environments.NAME.access`: how to log in to the hosts.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
     /// The user, where a host names none.
@@ -277,6 +281,37 @@ pub struct Access {
     /// Known hosts file, for hosts without pinned keys; none: the user's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known_hosts: Option<PathBuf>,
+    /// What holds for a host whose key nobody knows.
+    pub unknown_hosts: UnknownHosts,
+    /// The host through which the others are reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bastion: Option<Bastion>,
+    /// With `via = "ssm"`: the document that hands a request to relman-host.
+    pub ssm_document: String,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            user: None,
+            key: None,
+            known_hosts: None,
+            unknown_hosts: UnknownHosts::default(),
+            bastion: None,
+            ssm_document: "relman-perform".to_owned(),
+        }
+    }
+}
+
+/// `environments.NAME.access.unknown_hosts`: what holds for a host whose key is neither pinned nor known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownHosts {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Its key is recorded beside the ledger at the first meeting, and a changed one is refused from then on.
+    PinOnFirstUse,
 }
 
 impl Config {

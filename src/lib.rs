@@ -5,6 +5,8 @@ pub mod saga;
 
 pub mod artifact;
 #[cfg(feature = "cli")]
+pub mod aws;
+#[cfg(feature = "cli")]
 pub mod git;
 pub mod host;
 #[cfg(feature = "cli")]

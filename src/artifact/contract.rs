@@ -1,5 +1,5 @@
 //! The contract suite that every artifact store passes. A store runs it with `artifact_contract!(make());`, where
-//! `make()` gives an empty `Arc<dyn Artifacts>` and whatever keeps it alive.
+//! `make()` gives an empty `Arc<dyn Artifacts>` and whatever keeps it alive. An attribute before it is put on each test.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use super::{ArtifactError, Artifacts};
 use crate::domain::id::Digest;
 
 macro_rules! artifact_contract {
-    ($make:expr) => {
-        $crate::artifact::contract::each! { $make;
+    (@all $attributes:tt $make:expr) => {
+        $crate::artifact::contract::each! { $attributes $make;
             what_was_put_comes_back,
             the_name_is_the_digest,
             putting_again_is_nothing,
@@ -16,19 +16,32 @@ macro_rules! artifact_contract {
             many_put_the_same_at_once,
         }
     };
+    (#[$attribute:meta] $make:expr) => {
+        $crate::artifact::contract::artifact_contract! { @all [#[$attribute]] $make }
+    };
+    ($make:expr) => {
+        $crate::artifact::contract::artifact_contract! { @all [] $make }
+    };
 }
 
 macro_rules! each {
-    ($make:expr; $($case:ident),+ $(,)?) => {$(
+    ($attributes:tt $make:expr; $($case:ident),+ $(,)?) => {$(
+        $crate::artifact::contract::case! { $attributes $make; $case }
+    )+};
+}
+
+macro_rules! case {
+    ([$(#[$attribute:meta])*] $make:expr; $case:ident) => {
+        $(#[$attribute])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
             let (store, _kept) = $make;
             $crate::artifact::contract::$case(store).await;
         }
-    )+};
+    };
 }
 
-pub(crate) use {artifact_contract, each};
+pub(crate) use {artifact_contract, case, each};
 
 pub(crate) async fn what_was_put_comes_back(store: Arc<dyn Artifacts>) {
     for bytes in [vec![], b"{}".to_vec(), vec![0, 255, 10, 13], vec![b'x'; 3_000_000]] {

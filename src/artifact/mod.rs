@@ -5,6 +5,8 @@
 pub(crate) mod contract;
 pub mod file;
 pub mod memory;
+#[cfg(feature = "cli")]
+pub mod s3;
 
 use crate::domain::id::Digest;
 

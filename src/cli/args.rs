@@ -174,6 +174,9 @@ The lock lives as long as this process. To stop deploys for longer, use `relman 
   relman infra apply --yes           also when something is removed or replaced
   relman infra drift --exit-code     for a schedule: 8 when there is a difference")]
     Infra(Infra),
+    /// Move the ledger to another place
+    #[command(subcommand)]
+    Ledger(LedgerVerb),
     /// Print the completion script of a shell
     #[command(after_help = "Example:\n  relman completions bash > /etc/bash_completion.d/relman")]
     Completions(Completions),
@@ -254,6 +257,7 @@ mod tests {
             "infra plan",
             "infra apply",
             "infra drift",
+            "ledger migrate --to sqlite:x.db",
             "completions bash",
             "init",
         ] {

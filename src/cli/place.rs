@@ -6,13 +6,31 @@ use super::surroundings::Surroundings;
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::config::load::Loaded;
 
+/// Where the ledger lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerPlace {
+    /// In a file.
+    File(PathBuf),
+    /// In a table of DynamoDB.
+    Table(String),
+}
+
+/// Where artifacts lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArtifactPlace {
+    /// In a folder.
+    Folder(PathBuf),
+    /// In a bucket of S3: `BUCKET` or `BUCKET/PREFIX`.
+    Bucket(String),
+}
+
 /// Where they lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The ledger's file.
-    pub ledger: PathBuf,
-    /// The folder of artifacts.
-    pub artifacts: PathBuf,
+    /// The ledger.
+    pub ledger: LedgerPlace,
+    /// The artifacts.
+    pub artifacts: ArtifactPlace,
 }
 
 /// Where they lie by configuration and surroundings.
@@ -20,6 +38,39 @@ pub struct Place {
 /// # Errors
 /// When the configuration names none, or one where the ledger would be lost.
 pub fn place(loaded: &Loaded, around: &Surroundings) -> Result<Place, CommandError> {
+    let ledger = match loaded.config.ledger.url.as_deref().and_then(|url| url.strip_prefix("dynamodb:")) {
+        Some(table) => LedgerPlace::Table(table.to_owned()),
+        None => LedgerPlace::File(file(loaded, around)?),
+    };
+    let artifacts = match (loaded.config.artifacts.url.as_deref(), &ledger) {
+        (Some(url), _) => match url.strip_prefix("s3://") {
+            Some(place) => ArtifactPlace::Bucket(place.to_owned()),
+            None => ArtifactPlace::Folder(loaded.root.join(url.strip_prefix("file:").unwrap_or("artifacts"))),
+        },
+        (None, LedgerPlace::File(file)) => {
+            ArtifactPlace::Folder(file.parent().unwrap_or(Path::new("/")).join("artifacts"))
+        }
+        (None, LedgerPlace::Table(_)) => {
+            return Err(CommandError::new(ErrorKind::Usage, "artifacts.url is missing")
+                .hint("a ledger in DynamoDB needs artifacts.url = \"s3://BUCKET/PREFIX\""));
+        }
+    };
+    Ok(Place { ledger, artifacts })
+}
+
+/// Where the keys of hosts that are met for the first time are written.
+///
+/// # Errors
+/// When nothing says where the user's state is.
+pub fn known_hosts(place: &Place, around: &Surroundings) -> Result<PathBuf, CommandError> {
+    match &place.ledger {
+        LedgerPlace::File(file) => Ok(file.with_file_name("known_hosts")),
+        LedgerPlace::Table(_) => Ok(state(around)?.join("relman/known_hosts")),
+    }
+}
+
+/// The file of a ledger on this machine.
+fn file(loaded: &Loaded, around: &Surroundings) -> Result<PathBuf, CommandError> {
     let settings = &loaded.config.ledger;
     let ledger = match (settings.url.as_deref().and_then(|url| url.strip_prefix("sqlite:")), &settings.id) {
         (Some(path), _) => loaded.root.join(path),
@@ -42,13 +93,10 @@ pub fn place(loaded: &Loaded, around: &Surroundings) -> Result<Place, CommandErr
         .hint(
             "run relman on a runner of your own, with ledger.url = \"sqlite:PATH\" outside of its workspace",
         )
+        .hint("or keep it in DynamoDB, with ledger.url = \"dynamodb:TABLE\" (docs/aws.md)")
         .hint("or accept the loss with ledger.allow_ephemeral = true"));
     }
-    let artifacts = match loaded.config.artifacts.url.as_deref().and_then(|url| url.strip_prefix("file:")) {
-        Some(path) => loaded.root.join(path),
-        None => ledger.parent().unwrap_or(Path::new("/")).join("artifacts"),
-    };
-    Ok(Place { ledger, artifacts })
+    Ok(ledger)
 }
 
 /// The user's state directory (XDG Base Directory Specification).
@@ -100,11 +148,30 @@ mod tests {
         let id = "ab".repeat(16);
         let loaded = loaded(root.path(), &format!("id = \"{id}\""));
         let found = place(&loaded, &around(&[("HOME", "/home/ada")])).unwrap();
-        assert_eq!(found.ledger, Path::new(&format!("/home/ada/.local/state/relman/{id}/ledger.db")));
-        assert_eq!(found.artifacts, Path::new(&format!("/home/ada/.local/state/relman/{id}/artifacts")));
+        let file = |path: String| LedgerPlace::File(path.into());
+        assert_eq!(found.ledger, file(format!("/home/ada/.local/state/relman/{id}/ledger.db")));
+        let folder = ArtifactPlace::Folder(format!("/home/ada/.local/state/relman/{id}/artifacts").into());
+        assert_eq!(found.artifacts, folder);
         let found = place(&loaded, &around(&[("HOME", "/home/ada"), ("XDG_STATE_HOME", "/s")])).unwrap();
-        assert_eq!(found.ledger, Path::new(&format!("/s/relman/{id}/ledger.db")));
+        assert_eq!(found.ledger, file(format!("/s/relman/{id}/ledger.db")));
         assert_eq!(place(&loaded, &around(&[])).unwrap_err().kind, ErrorKind::Usage);
+    }
+
+    #[test]
+    fn a_ledger_in_dynamodb_is_never_lost_and_needs_a_bucket() {
+        let root = tempfile::tempdir().unwrap();
+        let text = "url = \"dynamodb:relman-ledger\"\n[artifacts]\nurl = \"s3://artifacts/team/web\"";
+        let hosted = around(&[("RUNNER_ENVIRONMENT", "github-hosted")]);
+        let found = place(&loaded(root.path(), text), &hosted).unwrap();
+        assert_eq!(found.ledger, LedgerPlace::Table("relman-ledger".into()));
+        assert_eq!(found.artifacts, ArtifactPlace::Bucket("artifacts/team/web".into()));
+        std::fs::write(
+            root.path().join(load::FILE),
+            "[service]\nname = \"web\"\n[image]\nrepository = \"r.example/web\"\n[run]\nport = 1\n[ledger]\nurl = \"dynamodb:abc\"\n",
+        )
+        .unwrap();
+        let error = load::load(None, root.path(), &BTreeMap::new()).unwrap_err();
+        assert!(error.to_string().contains("artifacts.url"), "{error}");
     }
 
     #[test]

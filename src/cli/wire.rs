@@ -1,37 +1,39 @@
 //! The composition root: the only place that names implementations. Each part is made when a verb asks for it, so
 //! that a verb that only reads the ledger opens nothing else.
 
+mod fleet;
 mod hosts;
 
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use fleet::Route;
 pub use hosts::Hosts;
 
-use super::args::Global;
-use super::place::{Place, place};
+use super::args::{Global, Way};
+use super::place::{ArtifactPlace, LedgerPlace, Place, place};
 use super::surroundings::Surroundings;
+use crate::artifact::Artifacts;
 use crate::artifact::file::FileArtifacts;
+use crate::artifact::s3::S3Artifacts;
+use crate::aws::{Bucket, Chain};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
+use crate::commands::migrate::Target;
 use crate::commands::{Context, Infra, Site, Supply};
 use crate::config::load::{Loaded, load};
-use crate::config::{AddressSource, Config, Environment, Via};
-use crate::domain::id::{EnvironmentName, HostName};
+use crate::config::{AddressSource, Config, Environment};
+use crate::domain::id::EnvironmentName;
 use crate::git::Repository;
-use crate::host::ansible::Ansible;
-use crate::host::local::Local;
+use crate::host::Identity;
 use crate::host::play::Tool;
-use crate::host::play::inventory::Login;
-use crate::host::playbook::OwnPlaybook;
-use crate::host::roles::Roles;
-use crate::host::wire::{HostAddress, Secret};
-use crate::host::{Fleet, Identity};
+use crate::host::wire::Secret;
 use crate::image::docker::{DockerBuilder, Logins, PushLogin};
 use crate::infra::terraform::{Root, Terraform};
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
+use crate::ledger::dynamodb::{self, DynamoLedger};
 use crate::ledger::memory::MemoryLedger;
 use crate::ledger::retry::{Budget, RetryLedger};
 use crate::ledger::sqlite::{OpenMode, SqliteLedger};
@@ -61,6 +63,7 @@ pub struct Wire {
     pub interrupt: Interrupt,
     env: Option<EnvironmentName>,
     clock: Arc<dyn Clock>,
+    aws: Arc<Chain>,
 }
 
 impl Wire {
@@ -79,7 +82,15 @@ impl Wire {
         if global.verbose {
             progress.note(&format!("configuration {}", loaded.file.display()));
         }
-        Ok(Self { loaded, around, progress, interrupt, env, clock: Arc::new(SystemClock) })
+        Ok(Self {
+            loaded,
+            around,
+            progress,
+            interrupt,
+            env,
+            clock: Arc::new(SystemClock),
+            aws: Arc::default(),
+        })
     }
 
     fn config(&self) -> &Config {
@@ -175,12 +186,15 @@ impl Wire {
     /// # Errors
     /// When the ledger cannot be opened.
     pub fn context(&self, access: Access) -> Result<Context, CommandError> {
-        let place = self.place()?;
-        let ledger = self.open(&place, access)?;
+        let Place { ledger, artifacts } = self.place()?;
+        let ledger: Arc<dyn Ledger> = match ledger {
+            LedgerPlace::File(path) => self.open(&path, access)?,
+            LedgerPlace::Table(table) => self.table(table, access),
+        };
         Ok(Context {
             service: self.config().service.name.clone(),
             ledger: Arc::new(RetryLedger::new(ledger, self.clock.clone(), Budget::default())),
-            artifacts: Arc::new(FileArtifacts::new(place.artifacts)),
+            artifacts: self.artifacts(artifacts),
             clock: self.clock.clone(),
             actor: self.around.actor(),
             machine: self.around.machine.clone(),
@@ -189,12 +203,28 @@ impl Wire {
         })
     }
 
-    fn open(&self, place: &Place, access: Access) -> Result<Arc<dyn Ledger>, CommandError> {
+    fn artifacts(&self, place: ArtifactPlace) -> Arc<dyn Artifacts> {
+        match place {
+            ArtifactPlace::Folder(path) => Arc::new(FileArtifacts::new(path)),
+            ArtifactPlace::Bucket(place) => Arc::new(S3Artifacts::new(Bucket::new(&place, self.aws.clone()))),
+        }
+    }
+
+    fn table(&self, table: String, access: Access) -> Arc<dyn Ledger> {
+        let mode = match access {
+            Access::Read => dynamodb::OpenMode::Read,
+            Access::Write => dynamodb::OpenMode::Write,
+        };
+        let target = dynamodb::Target { table, id: self.config().ledger.id.clone(), mode };
+        Arc::new(DynamoLedger::new(target, self.aws.clone(), self.clock.clone()))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> Result<Arc<dyn Ledger>, CommandError> {
         let id = || self.config().ledger.id.clone().unwrap_or_else(|| self.clock.token());
-        let exists = place.ledger.exists();
+        let exists = path.exists();
         let mode = match (access, exists) {
             (Access::Read, false) => {
-                self.progress.note(&format!("there is no ledger yet at {}", place.ledger.display()));
+                self.progress.note(&format!("there is no ledger yet at {}", path.display()));
                 return Ok(Arc::new(MemoryLedger::new(id())));
             }
             (Access::Read, true) => OpenMode::ReadOnly,
@@ -202,7 +232,35 @@ impl Wire {
             (Access::Write, true) if self.config().ledger.id.is_none() => OpenMode::Existing,
             (Access::Write, _) => OpenMode::Create { id: id() },
         };
-        Ok(Arc::new(SqliteLedger::open(&place.ledger, mode)?))
+        Ok(Arc::new(SqliteLedger::open(path, mode)?))
+    }
+
+    /// Where `ledger migrate` goes: a ledger of the same id, made when it is not there.
+    ///
+    /// # Errors
+    /// When a place is none, would lose the ledger, or cannot be opened.
+    pub async fn new_place(
+        &self,
+        context: &Context,
+        ledger: &str,
+        artifacts: Option<&str>,
+    ) -> Result<Target, CommandError> {
+        let mut loaded = self.loaded.clone();
+        loaded.config.ledger.url = Some(ledger.to_owned());
+        loaded.config.artifacts.url = artifacts.map(str::to_owned);
+        let place = place(&loaded, &self.around)?;
+        let id = context.ledger.id().await?;
+        let ledger: Arc<dyn Ledger> = match place.ledger {
+            LedgerPlace::File(path) => Arc::new(SqliteLedger::open(&path, OpenMode::Create { id })?),
+            LedgerPlace::Table(table) => {
+                let target = dynamodb::Target { table, id: Some(id), mode: dynamodb::OpenMode::Write };
+                Arc::new(DynamoLedger::new(target, self.aws.clone(), self.clock.clone()))
+            }
+        };
+        Ok(Target {
+            ledger: Arc::new(RetryLedger::new(ledger, self.clock.clone(), Budget::default())),
+            artifacts: self.artifacts(place.artifacts),
+        })
     }
 
     /// The environment with the way to its hosts, as far as they are known.
@@ -210,27 +268,28 @@ impl Wire {
     /// # Errors
     /// When there is no such environment, or the ledger's id cannot be read.
     pub async fn site(&self, context: &Context, name: EnvironmentName) -> Result<Site, CommandError> {
-        self.site_with(context, name, Hosts::Known).await
+        self.site_with(context, name, Hosts::Known, None).await
     }
 
-    /// The environment with the way to its hosts.
+    /// The environment with the way to its hosts; with `way` another one than the configuration's, for once.
     ///
     /// # Errors
-    /// As [`Wire::site`].
+    /// As [`Wire::site`], and when the hosts cannot be asked by that way.
     pub async fn site_with(
         &self,
         context: &Context,
         name: EnvironmentName,
         which: Hosts,
+        way: Option<Way>,
     ) -> Result<Site, CommandError> {
         let settings = self.settings(&name)?.clone();
         let ledger = context.ledger.id().await?;
         let identity = Identity { ledger, service: context.service.clone(), environment: name.clone() };
         let run = self.config().run_in(&settings);
-        let way = self.way(identity, &settings)?;
-        let infra = self.infra(&settings, &way);
+        let route = self.route(identity, &settings, way)?;
+        let infra = self.infra(&settings, &route);
         let fleet = match &infra {
-            None => way.fleet(settings.hosts.clone()),
+            None => route.fleet(settings.hosts.clone()),
             Some(infra) => (infra.fleet)(&hosts::find(context, &name, infra, which).await?)?,
         };
         Ok(Site {
@@ -244,7 +303,7 @@ impl Wire {
         })
     }
 
-    fn infra(&self, settings: &Environment, way: &Way) -> Option<Infra> {
+    fn infra(&self, settings: &Environment, route: &Route) -> Option<Infra> {
         let terraform = settings.terraform.as_ref()?;
         let directory = self.file(&terraform.directory);
         let root = Root {
@@ -253,12 +312,12 @@ impl Wire {
             workspace: terraform.workspace.clone(),
             var_files: terraform.var_files.iter().map(|file| self.file(file)).collect(),
         };
-        let way = way.clone();
+        let route = route.clone();
         Some(Infra {
             port: Arc::new(Terraform::new(root, &self.around.raw)),
             provision: settings.provision,
             private: terraform.address_source == AddressSource::Private,
-            fleet: Arc::new(move |found| Ok(way.fleet(hosts::over_ssh(found)?))),
+            fleet: Arc::new(move |found| Ok(route.fleet(hosts::addresses(found, route.via)?))),
         })
     }
 
@@ -268,45 +327,11 @@ impl Wire {
         // Of no ledger: nobody is reached in its name.
         let (ledger, service) = (self.clock.token(), self.config().service.name.clone());
         let identity = Identity { ledger, service, environment: name.clone() };
-        self.infra(settings, &self.way(identity, settings).ok()?)
+        self.infra(settings, &self.route(identity, settings, None).ok()?)
     }
 
     fn secret_variables(&self) -> std::collections::BTreeMap<String, Secret> {
         self.around.variables.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect()
-    }
-
-    fn way(&self, identity: Identity, settings: &Environment) -> Result<Way, CommandError> {
-        let access = &settings.access;
-        Ok(Way {
-            identity,
-            tool: self.ansible(),
-            login: Login {
-                user: access.user.clone(),
-                key: access.key.as_ref().map(|path| self.file(path)),
-                known_hosts: access.known_hosts.as_ref().map(|path| self.file(path)),
-            },
-            roles: self.roles()?,
-            via: settings.via,
-            playbook: self.loaded.root.join(settings.playbook.clone().unwrap_or_default()),
-            local: "local"
-                .parse()
-                .map_err(|e| CommandError::new(ErrorKind::Bug, "the local host has no name").caused_by(e))?,
-        })
-    }
-
-    fn roles(&self) -> Result<Roles, CommandError> {
-        let config = self.config();
-        let vars = serde_json::to_value(&config.ansible.vars).map_err(|e| {
-            CommandError::new(ErrorKind::Usage, "ansible.vars cannot be given to Ansible").caused_by(e)
-        })?;
-        Ok(Roles {
-            directory: self.file(&config.ansible.directory),
-            binary: self.host_binary(),
-            repositories: vec![config.image.repository.clone()],
-            health_path: config.run.health.path.clone(),
-            vars: vars.as_object().cloned().unwrap_or_default(),
-            digest: OnceLock::new(),
-        })
     }
 
     /// The relman-host that hosts get: beside relman itself, unless a variable names another.
@@ -318,7 +343,7 @@ impl Wire {
     }
 
     /// A path of the configuration; `~/` is the user's home.
-    fn file(&self, path: &std::path::Path) -> PathBuf {
+    fn file(&self, path: &Path) -> PathBuf {
         match (path.strip_prefix("~"), self.around.variable("HOME")) {
             (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
             _ => self.loaded.root.join(path),
@@ -351,32 +376,6 @@ impl Wire {
             )?),
             builder: Arc::new(DockerBuilder::new(address, logins(credentials))),
         })
-    }
-}
-
-/// How hosts are reached, before it is known which there are.
-#[derive(Clone)]
-struct Way {
-    identity: Identity,
-    tool: Tool,
-    login: Login,
-    roles: Roles,
-    via: Via,
-    playbook: PathBuf,
-    local: HostName,
-}
-
-impl Way {
-    fn fleet(&self, hosts: Vec<HostAddress>) -> Arc<dyn Fleet> {
-        let Self { identity, tool, login, roles, .. } = self.clone();
-        match self.via {
-            Via::Ansible => Arc::new(Ansible::new(identity, tool, hosts, login, roles)),
-            Via::Local => {
-                let name = hosts.into_iter().next().map_or_else(|| self.local.clone(), |host| host.name);
-                Arc::new(Local::new(identity, tool, name, roles))
-            }
-            Via::Playbook => Arc::new(OwnPlaybook::new(identity, tool, hosts, login, self.playbook.clone())),
-        }
     }
 }
 

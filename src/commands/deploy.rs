@@ -90,7 +90,8 @@ async fn deploy(attempt: &mut Attempt<'_>, supply: &Supply, args: &Args) -> Resu
     let wanted = wanted(context, site, supply, args).await?;
     let environment = context.environment(&attempt.stream).await?;
     if let Some(active) = context.deployment(&attempt.stream, environment.active).await? {
-        let same = active.kind != Kind::Rollback && active.release.commit == wanted.commit;
+        let same =
+            active.kind != Kind::Rollback && wanted.is(&active.release) && !attempt.is_lost(&active).await?;
         let done = match same {
             true => {
                 // A hold that was set meanwhile counts, unless the pivot is past or it is on its way back.
@@ -106,7 +107,8 @@ async fn deploy(attempt: &mut Attempt<'_>, supply: &Supply, args: &Args) -> Resu
                 None
             }
         };
-        if let Some(done) = done {
+        // One that somebody had stopped is only brought to its end: what is asked for now is another one.
+        if let Some(done) = done.filter(|done| !done.is_aborted()) {
             return conclude(context, site, done).await;
         }
     }
@@ -134,7 +136,7 @@ async fn deploy(attempt: &mut Attempt<'_>, supply: &Supply, args: &Args) -> Resu
     let serving = context.deployment(&attempt.stream, environment.serving).await?;
     let kind = policy::deploy_kind(&release, serving.as_ref().map(|deployment| &deployment.release));
     let mut aim = Aim { kind, release: release.clone(), run: site.run.clone(), hosts: Vec::new() };
-    let Admission::Go(overrides) = admission else {
+    let Admission::Go { overrides, keeps_hold } = admission else {
         return superseded(attempt, &aim, &environment, serving.as_ref()).await;
     };
     still_there(context, supply, &release).await?;
@@ -143,11 +145,8 @@ async fn deploy(attempt: &mut Attempt<'_>, supply: &Supply, args: &Args) -> Resu
     let site = &attempt.site;
     aim.hosts = attempt::hosts(site, &args.hosts)?;
     let number = environment.last + 1;
-    if kind == Kind::Redeploy && all_settled(attempt, &aim, number).await? {
-        let mut report = Report::new(site, ReportResult::NothingToDo);
-        report.version = Some(release.version.clone());
-        report.notes.push(format!("{} serves on every host, with this configuration", release.version.tag()));
-        return Ok(report);
+    if serves(serving.as_ref(), &release) && all_settled(attempt, &aim, number).await? {
+        return Ok(nothing_to_do(site, &release));
     }
     let started = Started {
         deployment: number,
@@ -159,6 +158,7 @@ async fn deploy(attempt: &mut Attempt<'_>, supply: &Supply, args: &Args) -> Resu
         rollback_of: None,
         withdrawn: None,
         sets_hold: false,
+        keeps_hold,
         overrides,
     };
     let done = attempt.run(aim, started).await?;
@@ -192,6 +192,7 @@ async fn superseded(
         rollback_of: None,
         withdrawn: None,
         sets_hold: false,
+        keeps_hold: false,
         overrides: Vec::new(),
     };
     attempt.append(Event::DeploymentStarted(Box::new(started))).await?;
@@ -234,6 +235,20 @@ async fn still_there(context: &Context, supply: &Supply, release: &ReleaseRef) -
     }
 }
 
+/// Whether this release is the one on record. Another version of the same image is not: that it serves is recorded.
+fn serves(serving: Option<&Deployment>, release: &ReleaseRef) -> bool {
+    serving.is_some_and(|serving| {
+        serving.release.version == release.version && serving.release.digest == release.digest
+    })
+}
+
+fn nothing_to_do(site: &Site, release: &ReleaseRef) -> Report {
+    let mut report = Report::new(site, ReportResult::NothingToDo);
+    report.version = Some(release.version.clone());
+    report.notes.push(format!("{} serves on every host, with this configuration", release.version.tag()));
+    report
+}
+
 async fn all_settled(attempt: &Attempt<'_>, aim: &Aim, number: u64) -> Result<bool, CommandError> {
     let fleet = &*attempt.site.fleet;
     let claimed = attempt.claim(&aim.hosts, number).await;
@@ -261,7 +276,7 @@ async fn dry_run(
             report.from_version = serving.map(|deployment| deployment.release.version);
             return Ok(report);
         }
-        Admission::Go(_) => {}
+        Admission::Go { .. } => {}
     }
     let mut notes = Vec::new();
     if let Some(infra) = site.infra.as_ref().filter(|infra| infra.provision != Provision::Skip) {
@@ -291,7 +306,13 @@ async fn dry_run(
     }
     let hosts = attempt::hosts(site, &args.hosts)?;
     let aim = Aim { kind, release, run: site.run.clone(), hosts };
-    let plan = plan_only(context, site, &aim, environment.last + 1).await?;
+    let seen = claim::observe(&*site.fleet, &aim.hosts).await;
+    let facts = attempt::facts(context, &stream, &*site.fleet, &aim, &seen).await?;
+    let settled = serves(serving.as_ref(), &aim.release) && facts.values().all(|host| host.settled);
+    if settled && environment.active.is_none() {
+        return Ok(nothing_to_do(site, &aim.release));
+    }
+    let plan = attempt::make_plan(context, site, &stream, &aim, facts, environment.last + 1).await?;
     let mut report = Report::new(site, ReportResult::Planned).with_plan(&plan);
     report.stages = stages(&plan);
     report.notes = notes;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::join;
 use serde::Serialize;
 
-use super::error::CommandError;
+use super::error::{CommandError, chain};
 use super::{Context, Infra, Site, Supply};
 
 /// Longest time that one check may take.
@@ -143,18 +143,6 @@ async fn limited(name: &'static str, checks: impl Future<Output = Vec<Check>>) -
         let detail = format!("no answer within {} s", LIMIT.as_secs());
         vec![Check::failed(name, detail, "look at the network between this machine and it")]
     })
-}
-
-/// An error with what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn failed(name: &str, error: &CommandError, fix: &str) -> Check {

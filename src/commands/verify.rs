@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::error::{CommandError, ErrorKind};
 use super::{Context, Site, Supply, status};
 use crate::domain::id::{CommitSha, Digest};
-use crate::domain::record::{Key, Listing, Record, ReleaseRecord};
+use crate::domain::record::{Listing, Record, ReleaseRecord};
 use crate::domain::version::Version;
 use crate::ledger::verify::{Verified, verify};
 
@@ -133,13 +133,10 @@ pub async fn run(
 }
 
 async fn one(context: &Context, version: &Version) -> Result<ReleaseRecord, CommandError> {
-    match context.ledger.get(&Key::of_release(&context.service, version)).await? {
-        Some(Record::Release(record)) => Ok(*record),
-        _ => {
-            let message = format!("there is no release {}", version.tag());
-            Err(CommandError::new(ErrorKind::NotFound, message).hint("relman releases"))
-        }
-    }
+    context.release(version).await?.ok_or_else(|| {
+        let message = format!("there is no release {}", version.tag());
+        CommandError::new(ErrorKind::NotFound, message).hint("relman releases")
+    })
 }
 
 /// The release that serves; none before the first success.

@@ -17,14 +17,7 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
     let mut found = Problems::new();
     check_image(config, &mut found);
     check_run(&config.run, &mut found);
-    for (key, url, scheme) in
-        [("ledger.url", &config.ledger.url, "sqlite:"), ("artifacts.url", &config.artifacts.url, "file:")]
-    {
-        if let Some(url) = url {
-            let fits = url.strip_prefix(scheme).is_some_and(|path| !path.is_empty() && is_clean(path));
-            ensure(&mut found, key, fits, || format!("is not {scheme}PATH"));
-        }
-    }
+    check_places(config, &mut found);
     let directory = config.ansible.directory.to_string_lossy().into_owned();
     ensure(&mut found, "ansible.directory", is_path(&directory), || UNSAFE_PATH.to_owned());
     ensure(&mut found, "ansible.command", is_path(&config.ansible.command), || UNSAFE_PATH.to_owned());
@@ -45,6 +38,44 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
         check_run_in(&at, config, environment, &mut found);
     }
     found
+}
+
+/// What is wrong with the URL of a ledger, if anything.
+pub fn ledger_url(url: &str) -> Option<String> {
+    let fits = match url.split_once(':') {
+        Some(("sqlite", path)) => is_file(path),
+        Some(("dynamodb", table)) => is_table(table),
+        _ => false,
+    };
+    (!fits).then(|| "is neither sqlite:PATH nor dynamodb:TABLE".to_owned())
+}
+
+/// What is wrong with the URL of an artifact store, if anything.
+pub fn artifacts_url(url: &str) -> Option<String> {
+    let fits = match url.split_once(':') {
+        Some(("file", path)) => is_file(path),
+        Some(("s3", place)) => place.strip_prefix("//").is_some_and(is_bucket),
+        _ => false,
+    };
+    (!fits).then(|| "is neither file:PATH nor s3://BUCKET[/PREFIX]".to_owned())
+}
+
+fn is_file(path: &str) -> bool {
+    !path.is_empty() && is_clean(path)
+}
+
+/// `ledger.url` and `artifacts.url`.
+fn check_places(config: &Config, found: &mut Problems) {
+    let (ledger, artifacts) = (config.ledger.url.as_deref(), config.artifacts.url.as_deref());
+    for (key, fault) in
+        [("ledger.url", ledger.and_then(ledger_url)), ("artifacts.url", artifacts.and_then(artifacts_url))]
+    {
+        found.extend(fault.map(|fault| (key.to_owned(), fault)));
+    }
+    let shared = ledger.is_some_and(|url| url.starts_with("dynamodb:"));
+    ensure(found, "artifacts.url", !shared || artifacts.is_some(), || {
+        "is missing: a ledger in DynamoDB has no folder beside it; name s3://BUCKET[/PREFIX]".to_owned()
+    });
 }
 
 fn ensure(found: &mut Problems, key: &str, good: bool, reason: impl FnOnce() -> String) {
@@ -88,12 +119,16 @@ fn check_environment(at: &str, environment: &Environment, root: &Path, found: &m
     let hosts = &environment.hosts;
     let key = format!("{at}.hosts");
     match (environment.via, &environment.terraform) {
-        (Via::Ansible | Via::Playbook, None) => ensure(found, &key, !hosts.is_empty(), || {
-            "names no host; only via = \"local\" and terraform need none".to_owned()
-        }),
-        (Via::Ansible | Via::Playbook, Some(_)) => ensure(found, &key, hosts.is_empty(), || {
-            "names hosts, and so does terraform: one of the two must go".to_owned()
-        }),
+        (Via::Ansible | Via::Ssh | Via::Ssm | Via::Playbook, None) => {
+            ensure(found, &key, !hosts.is_empty(), || {
+                "names no host; only via = \"local\" and terraform need none".to_owned()
+            })
+        }
+        (Via::Ansible | Via::Ssh | Via::Ssm | Via::Playbook, Some(_)) => {
+            ensure(found, &key, hosts.is_empty(), || {
+                "names hosts, and so does terraform: one of the two must go".to_owned()
+            })
+        }
         (Via::Local, terraform) => {
             ensure(found, &key, hosts.len() <= 1, || {
                 "names several hosts, and via = \"local\" is this machine alone".to_owned()
@@ -108,6 +143,10 @@ fn check_environment(at: &str, environment: &Environment, root: &Path, found: &m
     for (n, host) in hosts.iter().enumerate() {
         let at = format!("{at}.hosts[{n}]");
         check_host(&at, host, found);
+        let is_instance = environment.via != Via::Ssm || is_instance(&host.address);
+        ensure(found, &format!("{at}.address"), is_instance, || {
+            "is not the id of an instance (i-… or mi-…), which via = \"ssm\" needs".to_owned()
+        });
         ensure(found, &format!("{at}.name"), names.insert(&host.name), || {
             format!("{} is there twice", host.name)
         });
@@ -155,13 +194,17 @@ fn check_terraform(at: &str, environment: &Environment, found: &mut Problems) {
 }
 
 fn check_host(at: &str, host: &HostAddress, found: &mut Problems) {
-    ensure(found, &format!("{at}.address"), is_address(&host.address), || {
+    check_place(at, (&host.address, host.port), host.user.as_deref(), &host.host_keys, found);
+}
+
+fn check_place(at: &str, place: (&str, u16), user: Option<&str>, keys: &[String], found: &mut Problems) {
+    let (address, port) = place;
+    ensure(found, &format!("{at}.address"), is_address(address), || {
         "is neither an IP address nor a DNS name".to_owned()
     });
-    ensure(found, &format!("{at}.port"), host.port > 0, || "is 0".to_owned());
-    let user = host.user.as_deref().is_none_or(is_user);
-    ensure(found, &format!("{at}.user"), user, || NOT_A_USER.to_owned());
-    for (n, line) in host.host_keys.iter().enumerate() {
+    ensure(found, &format!("{at}.port"), port > 0, || "is 0".to_owned());
+    ensure(found, &format!("{at}.user"), user.is_none_or(is_user), || NOT_A_USER.to_owned());
+    for (n, line) in keys.iter().enumerate() {
         ensure(found, &format!("{at}.host_keys[{n}]"), is_host_key(line), || {
             "is not TYPE BASE64 as in an OpenSSH public key file".to_owned()
         });
@@ -171,6 +214,13 @@ fn check_host(at: &str, host: &HostAddress, found: &mut Problems) {
 fn check_access(at: &str, access: &Access, found: &mut Problems) {
     let user = access.user.as_deref().is_none_or(is_user);
     ensure(found, &format!("{at}.user"), user, || NOT_A_USER.to_owned());
+    ensure(found, &format!("{at}.ssm_document"), is_document(&access.ssm_document), || {
+        "is no name of a document: 3 to 128 letters, digits, _ . and -".to_owned()
+    });
+    if let Some(bastion) = &access.bastion {
+        let (at, place) = (format!("{at}.bastion"), (bastion.address.as_str(), bastion.port));
+        check_place(&at, place, bastion.user.as_deref(), &bastion.host_keys, found);
+    }
     for (key, path) in [("key", &access.key), ("known_hosts", &access.known_hosts)] {
         let good = path.as_ref().is_none_or(|path| path.to_str().is_some_and(is_path));
         ensure(found, &format!("{at}.{key}"), good, || UNSAFE_PATH.to_owned());
@@ -192,11 +242,43 @@ fn is_clean(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
+/// DynamoDB's own rule.
+fn is_table(text: &str) -> bool {
+    (3..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+/// S3's rule for names, and a prefix that reads the same in a URL and in a key.
+fn is_bucket(text: &str) -> bool {
+    let (name, prefix) = text.split_once('/').map_or((text, None), |(name, prefix)| (name, Some(prefix)));
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let part = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-=".contains(&b))
+    };
+    (3..=63).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b))
+        && edge(name.bytes().next())
+        && edge(name.bytes().next_back())
+        && !name.contains("..")
+        && prefix.is_none_or(|prefix| prefix.trim_end_matches('/').split('/').all(part))
+}
+
 /// Nothing that a shell, ssh (`%h`, `${X}`) or Jinja (`{{`) would expand.
 fn is_path(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('-')
         && text.chars().all(|c| c.is_alphanumeric() || "_./~+@,:=-".contains(c))
+}
+
+/// An instance of EC2 (`i-`), or another machine with an agent (`mi-`).
+fn is_instance(text: &str) -> bool {
+    let id = text.strip_prefix("mi-").or_else(|| text.strip_prefix("i-")).unwrap_or_default();
+    (8..=17).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// A name that SSM takes for a document.
+fn is_document(text: &str) -> bool {
+    (3..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 /// `distribution`'s grammar: a registry is told from a path by a dot, a port, or the name localhost.
@@ -238,6 +320,16 @@ mod tests {
             is_path,
             &["~/.ssh/id_ed25519", "/etc/ssh/known", "keys/a+b", "ä/b"],
             &["", "-F/x", "a b", "a'b", "%h", "${HOME}", "{{x}}", "a\nb", "a\\b", "a`b"],
+        );
+    }
+
+    #[test]
+    fn tables_and_buckets_have_names_that_aws_takes() {
+        all(is_table, &["relman-ledger", "a.b_c"], &["", "ab", "a b", "a/b", "a:b", &"x".repeat(256)]);
+        all(
+            is_bucket,
+            &["relman-artifacts-123", "a.b/team/web", "abc/x/", "abc/a=b"],
+            &["", "ab", "Abc", "abc-", "a..b", "abc//x", "abc/../x", "abc/x y", "abc/{{x}}", "abc/#x"],
         );
     }
 

@@ -32,6 +32,23 @@ pub struct StepError {
     pub evidence: Option<Digest>,
 }
 
+impl StepError {
+    /// The code of a host that has no candidate, or has gone back by itself.
+    pub const GONE: &str = "gone";
+    /// The code of a release that did not become healthy, or did not stay so.
+    pub const UNHEALTHY: &str = "unhealthy";
+
+    /// Whether the host has to be brought forward again before the step can work.
+    pub fn is_gone(&self) -> bool {
+        self.code == Self::GONE
+    }
+
+    /// Whether the release itself did wrong: a host that could not be reached is not its fault.
+    pub fn is_of_the_release(&self) -> bool {
+        matches!(self.code.as_str(), Self::GONE | Self::UNHEALTHY)
+    }
+}
+
 /// Which step of which deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRef {
@@ -75,6 +92,9 @@ pub struct Started {
     /// For a rollback: whether its success sets a hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sets_hold: bool,
+    /// Whether a rollback's hold stays in force when this succeeds: it neither holds nor reverts what was withdrawn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_hold: bool,
     /// Overridden policies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,
@@ -235,6 +255,19 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         conflicts: Vec<String>,
     },
+
+    /// The last entry of a stream that goes on in another ledger. Nothing follows it.
+    #[serde(rename = "ledger.moved")]
+    LedgerMoved {
+        /// Where, as `dynamodb:TABLE`.
+        to: String,
+    },
+    /// All before it was copied from another ledger, byte for byte.
+    #[serde(rename = "ledger.imported")]
+    LedgerImported {
+        /// Where it came from.
+        from: String,
+    },
 }
 
 impl Event {
@@ -260,7 +293,9 @@ impl Event {
             | Self::InfraFailed(_)
             | Self::VersionClaimed { .. }
             | Self::ReleaseBound(_)
-            | Self::ReleaseTagged { .. } => None,
+            | Self::ReleaseTagged { .. }
+            | Self::LedgerMoved { .. }
+            | Self::LedgerImported { .. } => None,
         }
     }
 
@@ -275,6 +310,21 @@ impl Event {
                     | Self::InfraApplied(_)
                     | Self::InfraFailed(_)
             )
+    }
+
+    /// The artifacts that it names.
+    pub fn artifacts(&self) -> Vec<&Digest> {
+        match self {
+            Self::DeploymentStarted(started) => vec![&started.run],
+            Self::DeploymentPlanned { plan, return_point, .. } => {
+                let run = return_point.as_ref().map(|point| &point.run);
+                std::iter::once(plan).chain(run).collect()
+            }
+            Self::StepSucceeded { log, .. } => log.iter().collect(),
+            Self::StepFailed { error, log, .. } => error.evidence.iter().chain(log).collect(),
+            Self::ReleaseBound(release) => vec![&release.manifest],
+            _ => Vec::new(),
+        }
     }
 
     /// The event's name, as `kind` in the entry.
@@ -300,6 +350,8 @@ impl Event {
             Self::VersionClaimed { .. } => "version.claimed",
             Self::ReleaseBound(_) => "release.bound",
             Self::ReleaseTagged { .. } => "release.tagged",
+            Self::LedgerMoved { .. } => "ledger.moved",
+            Self::LedgerImported { .. } => "ledger.imported",
         }
     }
 }

@@ -144,6 +144,9 @@ pub struct ServiceRecord {
     /// The release bound last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_release: Option<Version>,
+    /// The ledger in which the releases go on; none while this one is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }
 
 /// A version number that belongs to a commit, built or not.
@@ -192,6 +195,9 @@ pub struct EnvironmentRecord {
     /// A stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// The ledger in which the environment goes on; none while this one is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }
 
 /// What a host confirmed last.

@@ -366,6 +366,23 @@ pub struct HostAddress {
     pub host_keys: Vec<String>,
 }
 
+/// A host through which others are reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bastion {
+    /// Address or DNS name.
+    pub address: String,
+    /// SSH port.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// The user to log in as; none: as at the hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Pinned host keys, as those of a host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_keys: Vec<String>,
+}
+
 fn ssh_port() -> u16 {
     22
 }

@@ -1,9 +1,11 @@
 //! The contract suite that every ledger passes. A backend runs it with one line:
-//! `ledger_contract!(make());`, where `make()` gives an empty `Arc<dyn Ledger>` and whatever keeps it alive.
+//! `ledger_contract!(make());`, where `make()` gives an empty `Arc<dyn Ledger>` and whatever keeps it alive. An
+//! attribute before it, such as `#[ignore = "…"]`, is put on each test.
 
 pub(crate) mod append;
 pub(crate) mod fence;
 pub(crate) mod fixture;
+pub(crate) mod import;
 pub(crate) mod lease;
 #[cfg(feature = "cli")]
 pub(crate) mod model;
@@ -12,19 +14,26 @@ pub(crate) mod race;
 
 /// One test per case.
 macro_rules! each {
-    ($make:expr; $($module:ident { $($case:ident),+ $(,)? })+) => {$($(
+    ($attributes:tt $make:expr; $($module:ident { $($case:ident),+ $(,)? })+) => {$($(
+        $crate::ledger::contract::case! { $attributes $make; $module $case }
+    )+)+};
+}
+
+macro_rules! case {
+    ([$(#[$attribute:meta])*] $make:expr; $module:ident $case:ident) => {
+        $(#[$attribute])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
             let (ledger, _kept) = $make;
             $crate::ledger::contract::$module::$case(ledger).await;
         }
-    )+)+};
+    };
 }
 
 /// The whole suite for one backend. A case that is not listed here is dead code, which the lints refuse.
 macro_rules! ledger_contract {
-    ($make:expr) => {
-        $crate::ledger::contract::each! { $make;
+    (@all $attributes:tt $make:expr) => {
+        $crate::ledger::contract::each! { $attributes $make;
             append {
                 an_empty_stream_ends_in_its_genesis,
                 the_first_entry_points_to_the_genesis,
@@ -95,6 +104,15 @@ macro_rules! ledger_contract {
                 lists_of_similar_names_are_apart,
                 a_cursor_of_another_list_is_only_a_place,
             }
+            import {
+                invariant_8_what_is_imported_is_the_same_byte_for_byte,
+                an_entry_is_imported_once,
+                an_entry_that_does_not_follow_is_refused,
+                an_entry_of_another_ledger_is_refused,
+                a_history_of_its_own_is_not_mixed_with_another,
+                invariant_3_fences_grow_on_after_an_import,
+                a_stream_that_moved_takes_nothing_more,
+            }
             race {
                 appends_at_once_make_one_chain,
                 one_of_many_claims_a_version,
@@ -103,6 +121,12 @@ macro_rules! ledger_contract {
             }
         }
     };
+    (#[$attribute:meta] $make:expr) => {
+        $crate::ledger::contract::ledger_contract! { @all [#[$attribute]] $make }
+    };
+    ($make:expr) => {
+        $crate::ledger::contract::ledger_contract! { @all [] $make }
+    };
 }
 
-pub(crate) use {each, ledger_contract};
+pub(crate) use {case, each, ledger_contract};

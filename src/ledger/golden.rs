@@ -57,6 +57,7 @@ fn deployments(full: bool) -> Vec<Event> {
             rollback_of: full.then_some(141),
             withdrawn: full.then_some(withdrawn),
             sets_hold: full,
+            keeps_hold: false,
             overrides: if full { vec!["allow_older".into()] } else { vec![] },
         })),
         Event::DeploymentPlanned {
@@ -150,20 +151,32 @@ fn plain() -> Vec<Event> {
         hold("until Monday"),
         Event::HoldLifted { reason: "it is Monday".into() },
         claimed("1.4.2-rc.1", &commit("abc")),
+        Event::LedgerMoved { to: "dynamodb:relman-ledger".into() },
+        Event::LedgerImported { from: "sqlite:/srv/relman/ledger.db".into() },
     ]
+}
+
+/// A deploy beside what a rollback withdrew.
+fn beside() -> Event {
+    let Some(Event::DeploymentStarted(started)) = deployments(false).into_iter().next() else {
+        unreachable!("the first of the list")
+    };
+    Event::DeploymentStarted(Box::new(Started { keeps_hold: true, ..*started }))
 }
 
 /// One entry of each kind, and one with the least where there are optional fields.
 fn examples() -> Vec<(String, Sealed)> {
     let full = plain().into_iter().chain(deployments(true)).chain(others(true)).map(|event| (event, true));
     let least = deployments(false).into_iter().chain(others(false)).map(|event| (event, false));
-    full.chain(least)
-        .map(|(event, full)| {
+    full.map(|(event, full)| (event, full, ""))
+        .chain(least.map(|(event, full)| (event, full, ".least")))
+        .chain(std::iter::once((beside(), true, ".beside")))
+        .map(|(event, full, suffix)| {
             let stream = match event.kind() {
                 "version.claimed" | "release.bound" | "release.tagged" => releases(),
                 _ => production(),
             };
-            let name = format!("{}{}", event.kind(), if full { "" } else { ".least" });
+            let name = format!("{}{suffix}", event.kind());
             let head = Head { seq: 41, hash: ChainHash::of_body("the entry before"), fence: 6 };
             let fence = match &event {
                 Event::LeaseAcquired { .. } => 7,

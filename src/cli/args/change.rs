@@ -149,9 +149,21 @@ pub struct Rollback {
     /// Only these hosts
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<HostName>,
+    /// The way to the hosts this time: ssh is the quicker one, and takes hosts as they are configured
+    #[arg(long, value_enum, value_name = "ssh|ansible", hide_possible_values = true)]
+    pub via: Option<Way>,
     /// Stop when it is not done after this time: exit 9, and relman resume goes on
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub timeout: Option<Duration>,
+}
+
+/// A way to hosts that have relman-host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// relman asks each host itself.
+    Ssh,
+    /// Ansible carries the requests.
+    Ansible,
 }
 
 /// Of which time something is.
@@ -231,4 +243,26 @@ pub struct Lock {
     /// Give it back after this time: 30m, 2h
     #[arg(long, value_name = "TIME", default_value = "1h", requires = "reason", value_parser = values::duration)]
     pub ttl: Duration,
+}
+
+/// `relman ledger`.
+#[derive(Debug, Subcommand)]
+pub enum LedgerVerb {
+    /// Move the ledger and its artifacts, byte for byte; the old one is closed and names the new one
+    #[command(after_help = "Example:
+  relman ledger migrate --to dynamodb:relman-ledger --artifacts s3://acme-relman
+
+It can be interrupted and run again. Afterwards set [ledger] url in relman.toml to the new place.")]
+    Migrate(Migrate),
+}
+
+/// `relman ledger migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The new ledger: sqlite:PATH or dynamodb:TABLE
+    #[arg(long, value_name = "URL", value_parser = values::ledger_url)]
+    pub to: String,
+    /// The new place of the artifacts: file:PATH or s3://BUCKET[/PREFIX]; without it, beside a new ledger of sqlite:PATH
+    #[arg(long, value_name = "URL", value_parser = values::artifacts_url)]
+    pub artifacts: Option<String>,
 }

@@ -18,10 +18,19 @@ async fn site(
     named: Option<&EnvironmentName>,
     which: Hosts,
 ) -> Result<(Wire, Context, Site), CommandError> {
+    site_by(run, named, which, None).await
+}
+
+async fn site_by(
+    run: &Run,
+    named: Option<&EnvironmentName>,
+    which: Hosts,
+    way: Option<args::Way>,
+) -> Result<(Wire, Context, Site), CommandError> {
     signals::watch(&run.interrupt);
     let wire = run.wire()?;
     let context = wire.context(Access::Write)?;
-    let site = wire.site_with(&context, wire.environment(named)?, which).await?;
+    let site = wire.site_with(&context, wire.environment(named)?, which, way).await?;
     Ok((wire, context, site))
 }
 
@@ -86,10 +95,12 @@ pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, Comman
 }
 
 pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandError> {
+    // `--fixes production#12` names a rollback of that environment and of no other.
+    let environment = args.fixes.as_ref().and_then(named);
     let (wire, context, site) = match args.dry_run {
         // A dry run has nothing to write with.
-        true => planning(run, None, Hosts::Fresh).await?,
-        false => site(run, None, Hosts::Fresh).await?,
+        true => planning(run, environment, Hosts::Fresh).await?,
+        false => site(run, environment, Hosts::Fresh).await?,
     };
     let args = commands::deploy::Args {
         target: args.target,
@@ -143,7 +154,7 @@ async fn planning(
 ) -> Result<(Wire, Context, Site), CommandError> {
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
-    let site = wire.site_with(&context, wire.environment(named)?, which).await?;
+    let site = wire.site_with(&context, wire.environment(named)?, which, None).await?;
     Ok((wire, context, site))
 }
 
@@ -152,7 +163,7 @@ pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, Comm
     let environment = args.to.as_ref().and_then(named).filter(|_| run.global.env.is_none());
     let (wire, context, site) = match args.dry_run || args.list {
         true => planning(run, environment, Hosts::Known).await?,
-        false => site(run, environment, Hosts::Known).await?,
+        false => site_by(run, environment, Hosts::Known, args.via).await?,
     };
     let args = commands::rollback::Args {
         config_now: args.config == args::Moment::Now,

@@ -16,7 +16,7 @@ pub(super) async fn infra(run: &Run, args: Infra) -> Result<u8, CommandError> {
         InfraAction::Plan(_) | InfraAction::Drift(_) => Access::Read,
     };
     let context = wire.context(access)?;
-    let site = wire.site_with(&context, wire.environment(None)?, Hosts::Unread).await?;
+    let site = wire.site_with(&context, wire.environment(None)?, Hosts::Unread, None).await?;
     match args.action {
         InfraAction::Plan(args) => {
             let report = commands::infra::plan(&context, &site, args.lock_wait).await?;

@@ -4,6 +4,7 @@ use clap::CommandFactory as _;
 
 use super::Run;
 use super::change::named;
+use crate::cli::place::LedgerPlace;
 use crate::cli::wire::{Access, Hosts, Wire};
 use crate::cli::{args, exit, output};
 use crate::clock::{Clock as _, SystemClock};
@@ -72,7 +73,7 @@ pub(super) async fn diff(run: &Run, args: args::Diff) -> Result<u8, CommandError
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
     // No host is asked.
-    let site = wire.site_with(&context, wire.environment(None)?, Hosts::Unread).await?;
+    let site = wire.site_with(&context, wire.environment(None)?, Hosts::Unread, None).await?;
     let sides = match (args.first, args.second) {
         (to, None) => commands::diff::Args { from: None, to },
         (from, to) => commands::diff::Args { from, to },
@@ -89,7 +90,7 @@ pub(super) fn differences(found: bool) -> u8 {
 pub(super) async fn verify(run: &Run, args: args::Verify) -> Result<u8, CommandError> {
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
-    let links = args.version.is_some() || args.all;
+    let links = args.version.is_some() || args.all || args.live;
     // The chain alone needs neither registry nor hosts.
     let site = match args.live {
         true => Some(wire.site(&context, wire.environment(None)?).await?),
@@ -139,17 +140,22 @@ async fn parts(wire: &Wire) -> Parts {
     let supply: Result<Supply, CommandError> = wire.supply();
     let roles = wire.loaded.root.join(&wire.loaded.config.ansible.directory);
     let binary = wire.host_binary();
-    let uses_roles =
-        wire.loaded.config.environments.values().any(|environment| environment.via != Via::Playbook);
+    let uses =
+        |is: fn(Via) -> bool| wire.loaded.config.environments.values().any(|environment| is(environment.via));
+    let uses_roles = uses(|via| !matches!(via, Via::Playbook | Via::Ssm));
+    let uses_ansible = uses(|via| via != Via::Ssm);
     let there = |path: std::path::PathBuf, is: bool| {
         if is { Ok(path.display().to_string()) } else { Err(format!("{} is not there", path.display())) }
     };
     let facts = Facts {
         config: Some(Ok(wire.loaded.file.display().to_string())),
-        ledger_writable: wire.place().ok().map(|place| writable(&place.ledger)),
-        ansible: match wire.loaded.config.environments.is_empty() {
-            true => None,
-            false => Some(wire.ansible().version().await.map_err(|error| error.to_string())),
+        ledger_writable: wire.place().ok().and_then(|place| match place.ledger {
+            LedgerPlace::File(path) => Some(writable(&path)),
+            LedgerPlace::Table(_) => None,
+        }),
+        ansible: match uses_ansible {
+            false => None,
+            true => Some(wire.ansible().version().await.map_err(|error| error.to_string())),
         },
         roles: uses_roles.then(|| {
             let is = roles.join("site.yml").is_file();

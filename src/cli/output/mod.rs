@@ -10,6 +10,7 @@ pub mod infra;
 pub mod init;
 pub mod lock;
 pub mod mark;
+pub mod migrate;
 pub mod release;
 pub mod releases;
 pub mod show;

@@ -104,6 +104,8 @@ pub fn of(event: &Event, verbose: bool) -> Option<Said> {
             };
             said(tone, format!("tagged {}{beside}", tags.join(", ")))
         }
+        Event::LedgerMoved { to } => said(Tone::Plain, format!("goes on in ledger {to}")),
+        Event::LedgerImported { from } => said(Tone::Plain, format!("came from ledger {from}")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{Context, Infra, provision};
-use crate::config::Provision;
+use crate::config::{Provision, Via};
 use crate::domain::id::EnvironmentName;
 use crate::host::wire::HostAddress;
 use crate::infra::inventory::{self, Expected, InventoryError, InventoryHost};
@@ -56,31 +56,33 @@ pub(super) async fn find(
     }
 }
 
-/// As Ansible reaches them.
+/// As they are reached by this way.
 ///
 /// # Errors
-/// For a host to which there is no direct way.
-pub(super) fn over_ssh(hosts: &[InventoryHost]) -> Result<Vec<HostAddress>, CommandError> {
-    let direct = |host: &InventoryHost| {
-        let way = match (&host.ssm_id, &host.bastion) {
-            (Some(_), _) => "through Systems Manager",
-            (None, Some(_)) => "through a bastion",
-            (None, None) => {
-                return Ok(HostAddress {
-                    name: host.name.clone(),
-                    address: host.address.clone(),
-                    port: host.port,
-                    user: host.user.clone(),
-                    host_keys: host.host_keys.clone(),
-                });
-            }
+/// For a host to which this way does not lead.
+pub(super) fn addresses(hosts: &[InventoryHost], via: Via) -> Result<Vec<HostAddress>, CommandError> {
+    let address = |host: &InventoryHost| {
+        let (address, lacks) = match (via, &host.ssm_id, &host.bastion) {
+            (Via::Ssm, Some(instance), _) => (instance, None),
+            (Via::Ssm, None, _) => (&host.address, Some("has no ssm_id, which via = \"ssm\" needs")),
+            (_, Some(_), _) => (&host.address, Some("is reached by Systems Manager: via = \"ssm\"")),
+            (_, None, Some(_)) => (&host.address, Some("is reached through a bastion")),
+            (_, None, None) => (&host.address, None),
         };
-        let text = format!("host {} is reached {way}, which this relman cannot do", host.name);
-        Err(CommandError::new(ErrorKind::Usage, text).hint(
-            "run relman where it reaches the host directly, with ssm_id and bastion null in relman_hosts",
-        ))
+        if let Some(lacks) = lacks {
+            let text = format!("host {} {lacks}", host.name);
+            return Err(CommandError::new(ErrorKind::Usage, text)
+                .hint("relman_hosts: ssm_id for via = \"ssm\"; neither ssm_id nor bastion for the other ways, and the bastion as access.bastion in relman.toml"));
+        }
+        Ok(HostAddress {
+            name: host.name.clone(),
+            address: address.clone(),
+            port: host.port,
+            user: host.user.clone(),
+            host_keys: host.host_keys.clone(),
+        })
     };
-    hosts.iter().map(direct).collect()
+    hosts.iter().map(address).collect()
 }
 
 #[cfg(test)]
@@ -88,15 +90,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_without_a_direct_way_is_refused_by_name() {
+    fn a_host_to_which_the_way_does_not_lead_is_refused_by_name() {
         let host = |more: &str| -> InventoryHost {
             serde_json::from_str(&format!(r#"{{"name":"web-1","address":"10.0.0.1"{more}}}"#)).unwrap()
         };
-        assert_eq!(over_ssh(&[host("")]).unwrap()[0].address, "10.0.0.1");
-        for more in [r#","ssm_id":"i-0123456789abcdef0""#, r#","bastion":{"address":"b.example"}"#] {
-            let error = over_ssh(&[host(""), host(more)]).unwrap_err();
+        let (ssm, bastion) = (r#","ssm_id":"i-0123456789abcdef0""#, r#","bastion":{"address":"b.example"}"#);
+        assert_eq!(addresses(&[host("")], Via::Ansible).unwrap()[0].address, "10.0.0.1");
+        assert_eq!(addresses(&[host(ssm)], Via::Ssm).unwrap()[0].address, "i-0123456789abcdef0");
+        for (via, more) in [(Via::Ansible, ssm), (Via::Ssh, bastion), (Via::Ssm, "")] {
+            let error = addresses(&[host(more)], via).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Usage);
-            assert!(error.message.starts_with("host web-1 is reached through "), "{error}");
+            assert!(error.message.starts_with("host web-1 "), "{error}");
         }
     }
 }

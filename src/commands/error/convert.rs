@@ -1,7 +1,10 @@
 //! From the errors below to the one error that leaves a command: which kind each is, and what to do next.
 
+use std::error::Error as StdError;
+
 use super::{CommandError, ErrorKind};
 use crate::artifact::ArtifactError;
+use crate::aws::Fault;
 use crate::config::load::ConfigError;
 use crate::domain::project::Illegal;
 use crate::ledger::{LeaseView, LedgerError};
@@ -17,9 +20,9 @@ impl From<LedgerError> for CommandError {
             LedgerError::Fenced { .. } => new(ErrorKind::Held)
                 .detail("Somebody took the deploy lock over; this relman stopped and touches nothing more.")
                 .hint("relman status: who works on it now, and what the hosts run"),
-            LedgerError::Unavailable { source, .. } => new(ErrorKind::Failed)
-                .caused_by(source)
-                .hint("relman doctor: whether the ledger can be reached and written"),
+            LedgerError::Unavailable { source, .. } => {
+                unavailable(message, source, "relman doctor: whether the ledger can be reached and written")
+            }
             LedgerError::Unusable { .. } => {
                 new(ErrorKind::Usage).hint("[ledger] in relman.toml says which ledger is used")
             }
@@ -29,6 +32,16 @@ impl From<LedgerError> for CommandError {
             LedgerError::Illegal(illegal) => illegal.into(),
         }
     }
+}
+
+/// Something that could not be reached. AWS says why, and so what to do.
+fn unavailable(message: String, source: Box<dyn StdError + Send + Sync>, hint: &str) -> CommandError {
+    let Some(fault) = source.downcast_ref::<Fault>() else {
+        return CommandError::new(ErrorKind::Failed, message).caused_by(source).hint(hint);
+    };
+    let kind = if fault.is_configuration() { ErrorKind::Usage } else { ErrorKind::Failed };
+    let hints = fault.hints();
+    hints.into_iter().fold(CommandError::new(kind, message).caused_by(source), CommandError::hint)
 }
 
 fn held(stream: &str, lease: &LeaseView) -> CommandError {
@@ -54,6 +67,8 @@ impl From<Illegal> for CommandError {
             Illegal::NoHold => CommandError::new(ErrorKind::Failed, "the environment is not on hold"),
             Illegal::Active(number) => CommandError::new(ErrorKind::InProgress, message)
                 .hint(format!("relman resume '#{number}', or relman abort")),
+            Illegal::Moved { to, .. } => CommandError::new(ErrorKind::Usage, message)
+                .hint(format!("set [ledger] url = \"{to}\" in relman.toml")),
             Illegal::UnknownVersion(_) | Illegal::UnknownDeployment(_) => {
                 CommandError::new(ErrorKind::NotFound, message).hint("relman releases, relman history")
             }
@@ -66,10 +81,9 @@ impl From<ArtifactError> for CommandError {
     fn from(error: ArtifactError) -> Self {
         let message = error.to_string();
         match error {
-            ArtifactError::Unavailable { source, .. } => {
-                CommandError::new(ErrorKind::Failed, message).caused_by(source).hint("relman doctor")
-            }
-            ArtifactError::Missing { .. } => CommandError::new(ErrorKind::NotFound, message),
+            ArtifactError::Unavailable { source, .. } => unavailable(message, source, "relman doctor"),
+            ArtifactError::Missing { .. } => CommandError::new(ErrorKind::NotFound, message)
+                .hint("relman rollback --config now does without the run configuration of then"),
             ArtifactError::Corrupt { .. } => {
                 CommandError::new(ErrorKind::Unverified, message).hint("relman verify")
             }

@@ -148,6 +148,7 @@ fn a_variable_that_overrides_nothing_is_an_error_without_its_value() {
         ("RELMAN_RUN__PORT", "70000", "RELMAN_RUN__PORT: run.port: "),
         ("RELMAN_RUN__HEALTH__PATH", "hunter2", "RELMAN_RUN__HEALTH__PATH: run.health.path: "),
         ("RELMAN_SERVICE", "x", "RELMAN_SERVICE: overrides no key"),
+        ("RELMAN_RELMAN_RUN__PORT", "9000", "RELMAN_RELMAN_RUN__PORT: overrides no key"),
     ] {
         let problems = parse_with(SMALL, &[(variable, value)]).unwrap_err();
         assert!(problems[0].starts_with(expected), "{problems:?}");
@@ -190,6 +191,8 @@ fn the_list_of_keys_is_that_of_the_types() {
             ("version.git_tag", _) => "\"off\"".to_owned(),
             ("ledger.id", _) => format!("\"{}\"", "0".repeat(32)),
             (path, _) if path.ends_with(".via") => "\"ansible\"".to_owned(),
+            (path, _) if path.ends_with(".ssm_document") => "\"abc\"".to_owned(),
+            (path, _) if path.ends_with(".unknown_hosts") => "\"refuse\"".to_owned(),
             (path, _) if path.contains("secrets") => "\"env:X\"".to_owned(),
             (_, keys::Kind::Number) => "100".to_owned(),
             (_, keys::Kind::Switch) => "true".to_owned(),

@@ -240,7 +240,8 @@ async fn run(subject: Subject, ops: Vec<Op>) {
     assert!(verified.holds(), "{:?}", verified.faults);
 }
 
-fn check(cases: u32, make: impl Fn() -> Subject) {
+/// Random histories in a ledger of its own each.
+pub(crate) fn check(cases: u32, make: impl Fn() -> Subject) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(ops in proptest::collection::vec(op(), 1..30))| {

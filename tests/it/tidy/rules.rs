@@ -12,10 +12,12 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("src/saga/state", &["domain", "saga::plan", "saga::state"]),
     ("src/ledger/", &["domain", "ledger", LEAF[0]]),
     ("src/ledger/sqlite", &["domain", "ledger", "ledger::sqlite", LEAF[0]]),
+    ("src/ledger/dynamodb", &["domain", "ledger", "ledger::dynamodb", LEAF[0], LEAF[4]]),
     ("src/ledger/memory", &["domain", "ledger", "ledger::memory", LEAF[0]]),
     ("src/ledger/retry", &["domain", "ledger", "ledger::retry", LEAF[0]]),
     ("src/artifact/", &["domain", "artifact"]),
     ("src/artifact/file", &["domain", "artifact", "artifact::file"]),
+    ("src/artifact/s3", &["domain", "artifact", "artifact::s3", LEAF[4]]),
     ("src/artifact/memory", &["domain", "artifact", "artifact::memory"]),
     ("src/registry/", &["domain", "registry"]),
     ("src/registry/oci", &["domain", "registry", "registry::oci", "registry::credentials", LEAF[0], LEAF[2]]),
@@ -29,6 +31,8 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("src/host/ansible", &["domain", "host", "child", "host::ansible", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
     ("src/host/local", &["domain", "host", "child", "host::local", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
     ("src/host/playbook", &["domain", "host", "child", "host::playbook", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
+    ("src/host/ssh", &["domain", "host", "host::ssh", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
+    ("src/host/ssm", &["domain", "host", "host::ssm", "aws", LEAF[0], LEAF[1], LEAF[2], LEAF[3]]),
     ("src/onhost/", &["domain", "host::wire", "onhost", "engine", LEAF[0]]),
     ("src/infra/", &["domain", "infra", "host::wire", LEAF[2]]),
     ("src/infra/terraform", &["domain", "infra", "infra::terraform", "host::wire", "child", LEAF[2]]),
@@ -36,6 +40,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("src/child", &["child"]),
     ("src/clock", &["domain"]),
     ("src/engine", &[]),
+    ("src/aws", &["aws"]),
     ("src/progress", &["domain"]),
     ("src/interrupt", &[]),
     ("src/secrets", &["domain", "host::wire"]),
@@ -44,7 +49,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
         "src/commands/",
         &[
             "domain", "saga", "commands", "ledger", "artifact", "registry", "image", "git", "host", "infra",
-            "config", LEAF[0], LEAF[1], LEAF[2], LEAF[3],
+            "config", LEAF[0], LEAF[1], LEAF[2], LEAF[3], LEAF[4],
         ],
     ),
     (
@@ -63,11 +68,13 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "cli",
             "ledger",
             "ledger::sqlite",
+            "ledger::dynamodb",
             // A ledger that is not there yet reads as an empty one.
             "ledger::memory",
             "ledger::retry",
             "artifact",
             "artifact::file",
+            "artifact::s3",
             "registry",
             "registry::oci",
             "registry::credentials",
@@ -80,24 +87,29 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "host::playbook",
             "infra",
             "infra::terraform",
+            "host::ssh",
+            "host::ssm",
             "config",
             LEAF[0],
             LEAF[1],
             LEAF[2],
             LEAF[3],
+            LEAF[4],
         ],
     ),
 ];
 
 /// Small modules that anything with IO may use.
-const LEAF: [&str; 4] = ["clock", "progress", "interrupt", "secrets"];
+const LEAF: [&str; 5] = ["clock", "progress", "interrupt", "secrets", "aws"];
 
 /// Implementations of ports: only the composition root names them, and each itself.
 pub(super) const IMPLEMENTATIONS: &[&str] = &[
     "ledger::sqlite",
+    "ledger::dynamodb",
     "ledger::memory",
     "ledger::retry",
     "artifact::file",
+    "artifact::s3",
     "artifact::memory",
     "registry::oci",
     "registry::fake",
@@ -110,6 +122,8 @@ pub(super) const IMPLEMENTATIONS: &[&str] = &[
     "host::playbook",
     "infra::terraform",
     "infra::fake",
+    "host::ssh",
+    "host::ssm",
 ];
 
 /// Words that code may hold only in some places.

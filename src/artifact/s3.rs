@@ -1,0 +1,62 @@
+//! Artifacts in a bucket: `s3://BUCKET/PREFIX/sha256/AB/CDEF…`, each put once and never changed.
+//!
+//! S3 checks the bytes against their SHA-256 when they come in, and relman again when it reads them.
+
+use super::{ArtifactError, Artifacts};
+use crate::aws::{Bucket, Fault, Put};
+use crate::domain::id::Digest;
+
+/// A place in a bucket.
+#[derive(Debug)]
+pub struct S3Artifacts {
+    bucket: Bucket,
+}
+
+impl S3Artifacts {
+    /// In this place.
+    pub fn new(bucket: Bucket) -> Self {
+        Self { bucket }
+    }
+
+    fn unavailable(&self, fault: Fault) -> ArtifactError {
+        ArtifactError::Unavailable { location: self.location(), source: fault.into() }
+    }
+}
+
+fn key(digest: &Digest) -> String {
+    let (folder, name) = digest.hex().split_at(2);
+    format!("sha256/{folder}/{name}")
+}
+
+#[async_trait::async_trait]
+impl Artifacts for S3Artifacts {
+    fn location(&self) -> String {
+        self.bucket.location()
+    }
+
+    async fn put(&self, bytes: &[u8]) -> Result<Digest, ArtifactError> {
+        let digest = Digest::of(bytes);
+        let key = key(&digest);
+        let put = self.bucket.put(&key, bytes).await.map_err(|fault| self.unavailable(fault))?;
+        if put == Put::There && !matches!(self.get(&digest).await, Ok(there) if there == bytes) {
+            // What lies there is not what was put: a version over it mends that, and it stays for who looks into it.
+            self.bucket.replace(&key, bytes).await.map_err(|fault| self.unavailable(fault))?;
+        }
+        Ok(digest)
+    }
+
+    async fn get(&self, digest: &Digest) -> Result<Vec<u8>, ArtifactError> {
+        let read = self.bucket.get(&key(digest), None).await.map_err(|fault| self.unavailable(fault))?;
+        let (digest, location) = (digest.clone(), self.location());
+        let Some(bytes) = read else { return Err(ArtifactError::Missing { digest, location }) };
+        let found = Digest::of(&bytes);
+        if found == digest { Ok(bytes) } else { Err(ArtifactError::Corrupt { digest, location, found }) }
+    }
+
+    async fn exists(&self, digest: &Digest) -> Result<bool, ArtifactError> {
+        self.bucket.exists(&key(digest)).await.map_err(|fault| self.unavailable(fault))
+    }
+}
+
+#[cfg(test)]
+mod tests;

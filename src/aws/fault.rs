@@ -1,0 +1,214 @@
+//! What a call to AWS can end with, in words, and what to do about it. The SDK's own error is the source and never
+//! part of the text.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+/// A cause from below.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Kinds of fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The chain names no region.
+    NoRegion,
+    /// The chain has no credentials.
+    NoCredentials,
+    /// The credentials were good once.
+    Expired,
+    /// AWS does not know the credentials, or the signature is wrong.
+    Unknown,
+    /// The credentials lack a permission.
+    Denied,
+    /// The table or bucket is not there.
+    Missing,
+    /// It is there, in another region.
+    OtherRegion,
+    /// This machine's clock is too far off for a signature.
+    Clock,
+    /// Too many requests; trying again helps.
+    Throttled,
+    /// Another transaction was at the same items; trying again helps.
+    Conflict,
+    /// No answer in time, or the connection broke. What was asked for may have happened.
+    NoAnswer,
+    /// AWS failed. What was asked for may have happened.
+    Server,
+    /// The request was refused as it is: a bug, or an emulator.
+    Refused,
+}
+
+/// A fault with the call that met it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct Fault {
+    /// What kind.
+    pub kind: FaultKind,
+    /// The action as IAM calls it: `dynamodb:GetItem`.
+    pub action: &'static str,
+    #[source]
+    source: Option<Cause>,
+}
+
+impl Fault {
+    pub(super) fn no_region() -> Self {
+        Self { kind: FaultKind::NoRegion, action: "", source: None }
+    }
+
+    pub(super) fn new(kind: FaultKind, action: &'static str, source: Cause) -> Self {
+        Self { kind, action, source: Some(source) }
+    }
+
+    /// From the SDK's error of a call.
+    pub fn of<E>(action: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let kind = match &error {
+            SdkError::ServiceError(inner) => {
+                service(error.code().unwrap_or_default(), inner.raw().status().as_u16())
+            }
+            SdkError::TimeoutError(_) => FaultKind::NoAnswer,
+            SdkError::ResponseError(response) if response.raw().status().is_server_error() => {
+                FaultKind::Server
+            }
+            SdkError::ResponseError(_) => FaultKind::NoAnswer,
+            other => of_chain(other),
+        };
+        Self { kind, action, source: Some(error.into()) }
+    }
+
+    /// Whether the same call may succeed soon.
+    pub fn is_transient(&self) -> bool {
+        use FaultKind::{Conflict, NoAnswer, Server, Throttled};
+        matches!(self.kind, Throttled | Conflict | NoAnswer | Server)
+    }
+
+    /// Whether configuration must change first, rather than the world.
+    pub fn is_configuration(&self) -> bool {
+        use FaultKind::{Missing, NoCredentials, NoRegion, OtherRegion};
+        matches!(self.kind, NoRegion | NoCredentials | Missing | OtherRegion)
+    }
+
+    fn text(&self) -> String {
+        let action = self.action;
+        match self.kind {
+            FaultKind::NoRegion => "no AWS region is set".to_owned(),
+            FaultKind::NoCredentials => format!("{action}: there are no AWS credentials"),
+            FaultKind::Expired => format!("{action}: the AWS credentials have expired"),
+            FaultKind::Unknown => format!("{action}: AWS does not accept the credentials"),
+            FaultKind::Denied => format!("{action} is not allowed with these credentials"),
+            FaultKind::Missing => format!("{action}: it does not exist in this account and region"),
+            FaultKind::OtherRegion => format!("{action}: it is in another region"),
+            FaultKind::Clock => format!("{action}: this machine's clock is too far off for AWS"),
+            FaultKind::Throttled => format!("{action}: AWS takes no more requests for now"),
+            FaultKind::Conflict => format!("{action}: another transaction was at the same items"),
+            FaultKind::NoAnswer => format!("{action}: no answer"),
+            FaultKind::Server => format!("{action}: AWS failed"),
+            FaultKind::Refused => format!("{action} was refused"),
+        }
+    }
+
+    /// What to run or to change next.
+    pub fn hints(&self) -> Vec<String> {
+        let texts: &[&str] = match self.kind {
+            FaultKind::NoRegion => &["set AWS_REGION, or `region` of the profile that AWS_PROFILE names"],
+            FaultKind::NoCredentials => &[
+                "aws configure list: what the chain finds; `aws sso login`, or AWS_PROFILE for a profile that has some",
+                "in GitHub Actions: permissions `id-token: write`, and aws-actions/configure-aws-credentials before relman",
+            ],
+            FaultKind::Expired => {
+                &["aws sso login, or whatever gave you the credentials; then run the same again"]
+            }
+            FaultKind::Unknown => &["aws sts get-caller-identity: who AWS takes you for"],
+            FaultKind::Denied => {
+                return vec![
+                    format!(
+                        "give {} to the role on this table or bucket; infra/bootstrap has the policies",
+                        self.action
+                    ),
+                    "aws sts get-caller-identity: which role this is".to_owned(),
+                ];
+            }
+            FaultKind::Missing if self.action.starts_with("s3:") => &[
+                "terraform -chdir=infra/bootstrap apply makes the bucket; [artifacts] in relman.toml names it",
+                "aws s3api head-bucket --bucket NAME: whether it is there, and in which region",
+            ],
+            FaultKind::Missing => &[
+                "terraform -chdir=infra/bootstrap apply makes the table; without Terraform: aws dynamodb create-table --cli-input-json file://ledger-schema/dynamodb/table.json",
+                "aws dynamodb describe-table --table-name NAME: whether AWS_REGION and the account are the right ones",
+            ],
+            FaultKind::OtherRegion => &["set AWS_REGION to the region of the bucket"],
+            FaultKind::Clock => &["set this machine's clock (timedatectl set-ntp true)"],
+            FaultKind::Throttled | FaultKind::Conflict => &["run the same again in a minute"],
+            FaultKind::NoAnswer | FaultKind::Server => {
+                &["relman doctor: whether AWS can be reached from here; then run the same again"]
+            }
+            FaultKind::Refused => &["relman doctor"],
+        };
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+}
+
+/// From the error code of an answer. The codes of DynamoDB, S3 and STS in one list: none means two things.
+pub(crate) fn service(code: &str, status: u16) -> FaultKind {
+    match code {
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => FaultKind::Expired,
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "InvalidToken" => FaultKind::Unknown,
+        // DynamoDB's answer to a wrong signature and to a wrong clock alike.
+        "InvalidSignatureException" => FaultKind::Unknown,
+        "RequestTimeTooSkewed" => FaultKind::Clock,
+        "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "KMSAccessDeniedException" => {
+            FaultKind::Denied
+        }
+        "ResourceNotFoundException" | "NoSuchBucket" | "TableNotFoundException" => FaultKind::Missing,
+        "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
+            FaultKind::OtherRegion
+        }
+        "ThrottlingException"
+        | "Throttling"
+        | "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "TooManyRequestsException" => FaultKind::Throttled,
+        "TransactionConflictException" | "TransactionInProgressException" => FaultKind::Conflict,
+        "InternalServerError" | "InternalError" | "ServiceUnavailable" | "ServiceUnavailableException" => {
+            FaultKind::Server
+        }
+        _ if status >= 500 => FaultKind::Server,
+        _ if status == 429 => FaultKind::Throttled,
+        _ if status == 403 => FaultKind::Denied,
+        _ if status == 301 => FaultKind::OtherRegion,
+        _ => FaultKind::Refused,
+    }
+}
+
+/// Why a request was not sent, or its answer not heard. The providers of credentials say it in words only.
+fn of_chain(error: &(dyn std::error::Error + 'static)) -> FaultKind {
+    let mut next = Some(error);
+    let mut found = FaultKind::NoAnswer;
+    while let Some(error) = next {
+        if let Some(fault) = error.downcast_ref::<Fault>() {
+            return fault.kind.clone();
+        }
+        let text = error.to_string().to_lowercase();
+        if text.contains("expired") {
+            return FaultKind::Expired;
+        }
+        // The outermost says that there are none, the innermost why.
+        if error.is::<aws_credential_types::provider::error::CredentialsError>()
+            || text.contains("credential")
+        {
+            found = FaultKind::NoCredentials;
+        }
+        next = error.source();
+    }
+    found
+}

@@ -1,0 +1,56 @@
+"""moto's AWS on loopback, one request at a time.
+
+moto_server is threaded and its back ends have no lock: two writers that race can both win, and a failed transaction
+takes acknowledged writes of others with it. Here each request is read whole, then served under one mutex.
+
+    python3 tests/aws/moto_mutex.py --port 5000     prints "ready 5000" once it listens; port 0 takes any free one
+"""
+
+import argparse
+import io
+import logging
+import os
+import signal
+import threading
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+HOST = "127.0.0.1"
+
+
+class OneAtATime:
+    """A WSGI application that reads the request outside of the lock and answers inside of it."""
+
+    def __init__(self, application):
+        self.application = application
+        self.mutex = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        # A slow sender must not hold the others up.
+        if not environ.get("wsgi.input_terminated"):
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
+        else:
+            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read())
+        with self.mutex:
+            return [b"".join(self.application(environ, start_response))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0)
+    arguments = parser.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+    application = OneAtATime(DomainDispatcherApplication(create_backend_app))
+    server = make_server(HOST, arguments.port, application, threaded=True)
+    # moto's own URLs, such as those of SQS queues, name it.
+    os.environ["MOTO_PORT"] = str(server.server_port)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"ready {server.server_port}", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
