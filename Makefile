@@ -16,7 +16,7 @@ RUN := tests/lab/run
 .PHONY: help
 help: ## show this list
 	@printf 'relman: what you can make\n\n'
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-15s %s\n", $$1, $$2 }'
 	@printf '\nmake demo keeps its lab up (KEEP=0 takes it down); make test takes its own down (KEEP=1 leaves it up)\n'
 
 # relman-host runs on hosts with an older C library than this machine's: it brings its own.
@@ -53,6 +53,19 @@ test-lab: ## the lab suite alone: real registry, sshd, systemd, Ansible, Docker 
 .PHONY: test-aws
 test-aws: ## the AWS path on emulators: DynamoDB ledger and S3 artifacts on moto and dynoxide
 	@tests/aws/run
+
+.PHONY: test-terraform
+test-terraform: ## the tests over the real Terraform, offline; fails where there is none
+	@command -v terraform >/dev/null || { printf 'test-terraform: there is no terraform on PATH\n' >&2; exit 1; }
+	@$(CARGO) test --locked --lib --test it -- --ignored infra::
+
+.PHONY: test-infra
+test-infra: ## the Terraform suite against moto (FAST=1: the root single alone); needs Terraform
+	@tests/infra/run $(if $(FAST),--fast)
+
+.PHONY: lint-infra
+lint-infra: ## formatting, validation and checkov of infra/; changes nothing
+	@tests/infra/run lint
 
 .PHONY: lint
 lint: ## formatting and lints of Rust, Python, shell and the Dockerfile; changes nothing

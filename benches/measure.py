@@ -66,3 +66,17 @@ def repeat(times: int, command: list[str], cwd: Path | None = None, env: dict[st
     run(command, cwd, env)
     seconds = [run(command, cwd, env).seconds for _ in range(times)]
     return Cost(statistics.median(seconds) * 1000, max(peak(command, cwd, env) for _ in range(5)))
+
+
+def more(
+    times: int, command: list[str], base: tuple[Path, dict[str, str]], place: tuple[Path, dict[str, str]]
+) -> float:
+    """What the command costs in one place more than in the other: milliseconds, the median of pairs run in turn."""
+    run(command, *base)
+    run(command, *place)
+
+    def pair() -> float:
+        least = run(command, *base).seconds
+        return run(command, *place).seconds - least
+
+    return statistics.median(pair() for _ in range(times)) * 1000

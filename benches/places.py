@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from measure import Run, run
@@ -119,24 +120,29 @@ hosts = [{{ name = "host1", address = "{address}", port = {lab("LAB_SSH_PORT")},
 """
 
 
-def many_commits(place: Place, number: int, tag_every: int) -> None:
-    """A straight history by fast-import: commits without a bump, and tags of releases among them."""
+def many_commits(place: Place, number: int, tagged: list[int]) -> None:
+    """A straight history by fast-import on top of what is there; the commits with these numbers are releases."""
     import_ = subprocess.Popen(["git", "fast-import", "--quiet"], cwd=place.repo, stdin=subprocess.PIPE)
     assert import_.stdin is not None
-    tags = []
     write = import_.stdin.write
+    has_commits = subprocess.run(
+        ["git", "rev-parse", "--quiet", "--verify", "HEAD"], cwd=place.repo, stdout=subprocess.DEVNULL, check=False
+    )
+    onto = "from refs/heads/main^0\n" if has_commits.returncode == 0 else ""
+    # No commit is older than the one before it.
+    began = int(time.time()) if onto else 1_600_000_000
     for index in range(1, number + 1):
         kind = ("feat", "fix", "docs", "chore")[index % 4]
         message = f"{kind}: change {index}"
         body = f"change {index}\n"
         write(
-            f"commit refs/heads/main\nmark :{index}\ncommitter B <b@example.com> {1_600_000_000 + index} +0000\n"
-            f"data {len(message)}\n{message}\nM 100644 inline file-{index % 50}\ndata {len(body)}\n{body}\n".encode()
+            f"commit refs/heads/main\nmark :{index}\ncommitter B <b@example.com> {began + index} +0000\n"
+            f"data {len(message)}\n{message}\n{onto}M 100644 inline file-{index % 50}\n"
+            f"data {len(body)}\n{body}\n".encode()
         )
-        if index % tag_every == 0:
-            tags.append((f"v0.{len(tags) + 1}.0", index))
-    for name, index in tags:
-        write(f"reset refs/tags/{name}\nfrom :{index}\n\n".encode())
+        onto = ""
+    for number_of_tag, index in enumerate(tagged, 1):
+        write(f"reset refs/tags/v0.{number_of_tag}.0\nfrom :{index}\n\n".encode())
     import_.stdin.close()
     if import_.wait() != 0:
         raise SystemExit("bench: git fast-import failed")

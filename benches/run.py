@@ -57,10 +57,7 @@ def main() -> int:
     place, lines = cases.deploys()
     case("Deploy", lines)
     case("Release", cases.releases(place))
-    case(
-        "Version",
-        cases.versions(2_000, 10, None) + cases.versions(chosen.commits, 600, 200),
-    )
+    case("Version", cases.versions(chosen.commits))
     case("History", cases.history(place, chosen.deployments))
     text = (
         "# Performance\n\n"

@@ -1,6 +1,6 @@
 //! `relman.toml` as types. Reading the file, unknown keys and `RELMAN_…` overrides are in [`load`].
 
-mod check;
+pub mod check;
 pub mod keys;
 pub mod load;
 pub mod overrides;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{EnvironmentName, ServiceName};
 use crate::domain::run::RunConfig;
-use crate::host::wire::HostAddress;
+use crate::host::wire::{Bastion, HostAddress};
 
 /// The whole file. `root` is the directory that it lies in; every relative path in it is relative to that.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -183,6 +183,12 @@ pub struct Environment {
     /// Its hosts; none with `via = "local"`, where the one host is this machine.
     #[serde(default)]
     pub hosts: Vec<HostAddress>,
+    /// The Terraform configuration whose outputs name the hosts, instead of `hosts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terraform: Option<TerraformSettings>,
+    /// What a deploy does about the infrastructure before it looks at hosts.
+    #[serde(default)]
+    pub provision: Provision,
     /// How to log in.
     #[serde(default)]
     pub access: Access,
@@ -211,14 +217,59 @@ pub enum Via {
     /// Ansible carries the requests, and configures the hosts.
     #[default]
     Ansible,
+    /// relman asks each host by SSH; Ansible only configures the hosts.
+    Ssh,
+    /// Requests go by the Systems Manager of AWS, and hosts are configured by somebody else.
+    Ssm,
     /// relman runs on the host itself.
     Local,
     /// The team's own playbook replaces the container. Health, digest check and automatic return are its own.
     Playbook,
 }
 
+/// `environments.NAME.terraform`: where the machines come from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerraformSettings {
+    /// The directory of the root module.
+    pub directory: PathBuf,
+    /// The workspace; none: the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// Files with values of variables.
+    #[serde(default)]
+    pub var_files: Vec<PathBuf>,
+    /// Which addresses its hosts may have.
+    #[serde(default)]
+    pub address_source: AddressSource,
+}
+
+/// `environments.NAME.terraform.address_source`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressSource {
+    /// Public ones too.
+    #[default]
+    Any,
+    /// Private ones alone: a public one is an error.
+    Private,
+}
+
+/// `environments.NAME.provision`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provision {
+    /// Nothing: the outputs are read, and that is all.
+    #[default]
+    Skip,
+    /// It is planned, and what differs is told.
+    Check,
+    /// It is planned and applied.
+    Apply,
+}
+
 /// `environments.NAME.access`: how to log in to the hosts.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
     /// The user, where a host names none.
@@ -230,6 +281,37 @@ pub struct Access {
     /// Known hosts file, for hosts without pinned keys; none: the user's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known_hosts: Option<PathBuf>,
+    /// What holds for a host whose key nobody knows.
+    pub unknown_hosts: UnknownHosts,
+    /// The host through which the others are reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bastion: Option<Bastion>,
+    /// With `via = "ssm"`: the document that hands a request to relman-host.
+    pub ssm_document: String,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            user: None,
+            key: None,
+            known_hosts: None,
+            unknown_hosts: UnknownHosts::default(),
+            bastion: None,
+            ssm_document: "relman-perform".to_owned(),
+        }
+    }
+}
+
+/// `environments.NAME.access.unknown_hosts`: what holds for a host whose key is neither pinned nor known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownHosts {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Its key is recorded beside the ledger at the first meeting, and a changed one is refused from then on.
+    PinOnFirstUse,
 }
 
 impl Config {

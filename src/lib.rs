@@ -12,13 +12,18 @@ pub mod git;
 pub mod host;
 #[cfg(feature = "cli")]
 pub mod image;
+#[cfg(feature = "cli")]
+pub mod infra;
 pub mod ledger;
 #[cfg(feature = "cli")]
 pub mod registry;
 
+#[cfg(feature = "cli")]
+mod child;
 pub mod clock;
 #[cfg(feature = "cli")]
 pub mod config;
+mod engine;
 pub mod interrupt;
 pub mod progress;
 pub mod secrets;

@@ -167,6 +167,16 @@ The lock lives as long as this process. To stop deploys for longer, use `relman 
     Lock(Lock),
     /// Take the deploy lock away from whoever holds it, and free it
     Unlock(WithReason),
+    /// Look at the infrastructure below an environment, or bring it to what its configuration says
+    #[command(after_help = "Examples:
+  relman infra plan
+  relman infra apply --lock-wait 15m
+  relman infra apply --yes           also when something is removed or replaced
+  relman infra drift --exit-code     for a schedule: 8 when there is a difference")]
+    Infra(Infra),
+    /// Move the ledger to another place
+    #[command(subcommand)]
+    Ledger(LedgerVerb),
     /// Print the completion script of a shell
     #[command(after_help = "Example:\n  relman completions bash > /etc/bash_completion.d/relman")]
     Completions(Completions),
@@ -244,6 +254,10 @@ mod tests {
             "doctor",
             "lock",
             "unlock --reason x",
+            "infra plan",
+            "infra apply",
+            "infra drift",
+            "ledger migrate --to sqlite:x.db",
             "completions bash",
             "init",
         ] {

@@ -3,11 +3,12 @@
 
 mod change;
 mod deploy;
+mod infra;
 mod read;
 
 use serde::Serialize;
 
-use super::args::{Cli, Global, Output, Verb};
+use super::args::{self, Cli, Global, Output, Verb};
 use super::exit;
 use super::output::{self, Style};
 use super::surroundings::Surroundings;
@@ -66,6 +67,8 @@ pub fn is_long(verb: &Verb) -> bool {
             | Verb::Resume(_)
             | Verb::Abort(_)
             | Verb::Lock(_)
+            | Verb::Infra(_)
+            | Verb::Ledger(_)
     )
 }
 
@@ -89,6 +92,8 @@ pub async fn run(cli: Cli, run: &Run) -> Result<u8, CommandError> {
         Verb::Mark(args) => change::mark(run, args).await,
         Verb::Lock(args) => change::lock(run, args).await,
         Verb::Unlock(args) => change::unlock(run, args).await,
+        Verb::Infra(args) => infra::infra(run, args).await,
+        Verb::Ledger(args::LedgerVerb::Migrate(args)) => change::migrate(run, args).await,
         Verb::Release(args) => deploy::release(run, args).await,
         Verb::Deploy(args) => deploy::deploy(run, args).await,
         Verb::Rollback(args) => deploy::rollback(run, args).await,

@@ -58,6 +58,17 @@ pub fn place(loaded: &Loaded, around: &Surroundings) -> Result<Place, CommandErr
     Ok(Place { ledger, artifacts })
 }
 
+/// Where the keys of hosts that are met for the first time are written.
+///
+/// # Errors
+/// When nothing says where the user's state is.
+pub fn known_hosts(place: &Place, around: &Surroundings) -> Result<PathBuf, CommandError> {
+    match &place.ledger {
+        LedgerPlace::File(file) => Ok(file.with_file_name("known_hosts")),
+        LedgerPlace::Table(_) => Ok(state(around)?.join("relman/known_hosts")),
+    }
+}
+
 /// The file of a ledger on this machine.
 fn file(loaded: &Loaded, around: &Surroundings) -> Result<PathBuf, CommandError> {
     let settings = &loaded.config.ledger;

@@ -1,35 +1,36 @@
 //! The composition root: the only place that names implementations. Each part is made when a verb asks for it, so
 //! that a verb that only reads the ledger opens nothing else.
 
+mod fleet;
+mod hosts;
+mod places;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::Global;
+use fleet::Route;
+pub use hosts::Hosts;
+
+use super::args::{Global, Way};
 use super::place::{ArtifactPlace, LedgerPlace, Place, place};
 use super::surroundings::Surroundings;
-use crate::anchor::Anchors;
-use crate::anchor::s3::S3Anchors;
 use crate::artifact::Artifacts;
 use crate::artifact::file::FileArtifacts;
 use crate::artifact::s3::S3Artifacts;
 use crate::aws::{Bucket, Chain};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
-use crate::commands::{Context, Site, Supply};
+use crate::commands::{Context, Infra, Site, Supply};
 use crate::config::load::{Loaded, load};
-use crate::config::{Config, Environment, Via};
+use crate::config::{AddressSource, Config, Environment};
 use crate::domain::id::EnvironmentName;
 use crate::git::Repository;
-use crate::host::ansible::Ansible;
-use crate::host::local::Local;
+use crate::host::Identity;
 use crate::host::play::Tool;
-use crate::host::play::inventory::Login;
-use crate::host::playbook::OwnPlaybook;
-use crate::host::roles::Roles;
 use crate::host::wire::Secret;
-use crate::host::{Fleet, Identity};
 use crate::image::docker::{DockerBuilder, Logins, PushLogin};
+use crate::infra::terraform::{Root, Terraform};
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
 use crate::ledger::dynamodb::{self, DynamoLedger};
@@ -190,14 +191,10 @@ impl Wire {
             LedgerPlace::File(path) => self.open(&path, access)?,
             LedgerPlace::Table(table) => self.table(table, access),
         };
-        let artifacts: Arc<dyn Artifacts> = match artifacts {
-            ArtifactPlace::Folder(path) => Arc::new(FileArtifacts::new(path)),
-            ArtifactPlace::Bucket(place) => Arc::new(S3Artifacts::new(Bucket::new(&place, self.aws.clone()))),
-        };
         Ok(Context {
             service: self.config().service.name.clone(),
             ledger: Arc::new(RetryLedger::new(ledger, self.clock.clone(), Budget::default())),
-            artifacts,
+            artifacts: self.artifacts(artifacts),
             clock: self.clock.clone(),
             actor: self.around.actor(),
             machine: self.around.machine.clone(),
@@ -206,17 +203,11 @@ impl Wire {
         })
     }
 
-    /// Where heads are kept; none without a bucket.
-    ///
-    /// # Errors
-    /// As [`Wire::place`].
-    pub fn anchors(&self) -> Result<Option<Arc<dyn Anchors>>, CommandError> {
-        Ok(match self.place()?.artifacts {
-            ArtifactPlace::Bucket(place) => {
-                Some(Arc::new(S3Anchors::new(Bucket::new(&place, self.aws.clone()))))
-            }
-            ArtifactPlace::Folder(_) => None,
-        })
+    fn artifacts(&self, place: ArtifactPlace) -> Arc<dyn Artifacts> {
+        match place {
+            ArtifactPlace::Folder(path) => Arc::new(FileArtifacts::new(path)),
+            ArtifactPlace::Bucket(place) => Arc::new(S3Artifacts::new(Bucket::new(&place, self.aws.clone()))),
+        }
     }
 
     fn table(&self, table: String, access: Access) -> Arc<dyn Ledger> {
@@ -244,69 +235,75 @@ impl Wire {
         Ok(Arc::new(SqliteLedger::open(path, mode)?))
     }
 
-    /// The environment with the way to its hosts.
+    /// The environment with the way to its hosts, as far as they are known.
     ///
     /// # Errors
     /// When there is no such environment, or the ledger's id cannot be read.
     pub async fn site(&self, context: &Context, name: EnvironmentName) -> Result<Site, CommandError> {
+        self.site_with(context, name, Hosts::Known, None).await
+    }
+
+    /// The environment with the way to its hosts; with `way` another one than the configuration's, for once.
+    ///
+    /// # Errors
+    /// As [`Wire::site`], and when the hosts cannot be asked by that way.
+    pub async fn site_with(
+        &self,
+        context: &Context,
+        name: EnvironmentName,
+        which: Hosts,
+        way: Option<Way>,
+    ) -> Result<Site, CommandError> {
         let settings = self.settings(&name)?.clone();
         let ledger = context.ledger.id().await?;
         let identity = Identity { ledger, service: context.service.clone(), environment: name.clone() };
         let run = self.config().run_in(&settings);
+        let route = self.route(identity, &settings, way)?;
+        let infra = self.infra(&settings, &route);
+        let fleet = match &infra {
+            None => route.fleet(settings.hosts.clone()),
+            Some(infra) => (infra.fleet)(&hosts::find(context, &name, infra, which).await?)?,
+        };
         Ok(Site {
-            fleet: self.fleet(identity, &settings)?,
+            fleet,
             name,
             run,
             secrets: Arc::new(Secrets { variables: self.secret_variables(), root: self.loaded.root.clone() }),
             lease: self.lease(),
+            infra,
             settings,
         })
     }
 
+    fn infra(&self, settings: &Environment, route: &Route) -> Option<Infra> {
+        let terraform = settings.terraform.as_ref()?;
+        let directory = self.file(&terraform.directory);
+        let root = Root {
+            shown: directory.strip_prefix(&self.around.directory).unwrap_or(&directory).display().to_string(),
+            directory,
+            workspace: terraform.workspace.clone(),
+            var_files: terraform.var_files.iter().map(|file| self.file(file)).collect(),
+        };
+        let route = route.clone();
+        Some(Infra {
+            port: Arc::new(Terraform::new(root, &self.around.raw)),
+            provision: settings.provision,
+            private: terraform.address_source == AddressSource::Private,
+            fleet: Arc::new(move |found| Ok(route.fleet(hosts::addresses(found, route.via)?))),
+        })
+    }
+
+    /// What the machines of an environment are made from, if relman knows. Nothing is asked of it or of any host.
+    pub fn infra_of(&self, name: &EnvironmentName) -> Option<Infra> {
+        let settings = self.settings(name).ok()?;
+        // Of no ledger: nobody is reached in its name.
+        let (ledger, service) = (self.clock.token(), self.config().service.name.clone());
+        let identity = Identity { ledger, service, environment: name.clone() };
+        self.infra(settings, &self.route(identity, settings, None).ok()?)
+    }
+
     fn secret_variables(&self) -> std::collections::BTreeMap<String, Secret> {
         self.around.variables.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect()
-    }
-
-    fn fleet(&self, identity: Identity, settings: &Environment) -> Result<Arc<dyn Fleet>, CommandError> {
-        let tool = self.ansible();
-        let access = &settings.access;
-        let login = || Login {
-            user: access.user.clone(),
-            key: access.key.as_ref().map(|path| self.file(path)),
-            known_hosts: access.known_hosts.as_ref().map(|path| self.file(path)),
-        };
-        let hosts = settings.hosts.clone();
-        Ok(match settings.via {
-            Via::Ansible => Arc::new(Ansible::new(identity, tool, hosts, login(), self.roles()?)),
-            Via::Local => {
-                let name = match hosts.into_iter().next() {
-                    Some(host) => host.name,
-                    None => "local".parse().map_err(|e| {
-                        CommandError::new(ErrorKind::Bug, "the local host has no name").caused_by(e)
-                    })?,
-                };
-                Arc::new(Local::new(identity, tool, name, self.roles()?))
-            }
-            Via::Playbook => {
-                let playbook = settings.playbook.clone().unwrap_or_default();
-                Arc::new(OwnPlaybook::new(identity, tool, hosts, login(), self.loaded.root.join(playbook)))
-            }
-        })
-    }
-
-    fn roles(&self) -> Result<Roles, CommandError> {
-        let config = self.config();
-        let vars = serde_json::to_value(&config.ansible.vars).map_err(|e| {
-            CommandError::new(ErrorKind::Usage, "ansible.vars cannot be given to Ansible").caused_by(e)
-        })?;
-        Ok(Roles {
-            directory: self.file(&config.ansible.directory),
-            binary: self.host_binary(),
-            repositories: vec![config.image.repository.clone()],
-            health_path: config.run.health.path.clone(),
-            vars: vars.as_object().cloned().unwrap_or_default(),
-            digest: OnceLock::new(),
-        })
     }
 
     /// The relman-host that hosts get: beside relman itself, unless a variable names another.

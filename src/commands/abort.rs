@@ -41,7 +41,7 @@ pub async fn run(context: &Context, site: &Site, args: Args) -> Result<Report, C
 }
 
 async fn abort(attempt: &Attempt<'_>, args: Args, number: u64) -> Result<Report, CommandError> {
-    let (context, site) = (attempt.context, attempt.site);
+    let (context, site) = (attempt.context, &attempt.site);
     // It may have ended, or passed its pivot, while the lease was taken.
     let environment = context.environment(&attempt.stream).await?;
     let active = context.deployment(&attempt.stream, environment.active).await?;

@@ -106,7 +106,7 @@ pub async fn compare(
     let found = match anchors.all().await {
         Ok(found) => found,
         Err(error) => {
-            compared.unproven.push(format!("anything by anchors: {}", super::doctor::chain(&error)));
+            compared.unproven.push(format!("anything by anchors: {}", super::error::chain(&error)));
             return Ok(compared);
         }
     };

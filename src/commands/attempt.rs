@@ -1,25 +1,32 @@
 //! One attempt to change an environment: the lease, what somebody left behind, the plan, the drive, the answer.
 //! Deploy, rollback, resume and abort differ in what they aim at, and in nothing here.
 
-use std::collections::BTreeMap;
+mod facts;
+mod hosts;
+mod stopping;
+
 use std::time::Duration;
+
+pub(crate) use hosts::hosts;
 
 use super::error::ErrorKind;
 use super::outcome;
-use super::read::digest_of;
 use super::{CommandError, Context, Site};
-use crate::domain::deployment::{Deployment, Holder, Kind, Outcome, ReturnPoint};
+use crate::domain::deployment::{Deployment, Holder, Kind, Outcome};
 use crate::domain::event::{Event, Started};
-use crate::domain::id::{DeploymentId, DeploymentNumber, Digest, HostName, Stream};
+use crate::domain::id::{DeploymentId, DeploymentNumber, HostName, Stream};
 use crate::domain::plan::Plan;
 use crate::domain::release::ReleaseRef;
 use crate::domain::run::RunConfig;
-use crate::host::wire::{Authority, HostErrorCode, Observation};
+use crate::domain::version::Version;
+use crate::host::wire::Authority;
+use crate::ledger::LedgerError;
 use crate::saga::claim::{self, Claimed};
 use crate::saga::lease::{self, Held, Wish};
-use crate::saga::plan::{Facts, HostFacts};
 use crate::saga::run::{Driven, Driver, End};
 use crate::saga::state::State;
+
+pub(crate) use facts::{facts, make_plan};
 
 /// What is aimed at.
 #[derive(Debug, Clone)]
@@ -33,7 +40,7 @@ pub(crate) struct Aim {
 /// The lease is ours.
 pub(crate) struct Attempt<'a> {
     pub context: &'a Context,
-    pub site: &'a Site,
+    pub site: Site,
     pub stream: Stream,
     held: Held,
     deadline: Option<Duration>,
@@ -62,10 +69,20 @@ impl<'a> Attempt<'a> {
         };
         let wish =
             Wish { stream: stream.clone(), holder, ttl: site.lease, wait: ask.wait, preempt: ask.preempt };
-        let held = lease::take(&context.ledger, &context.clock, &*context.progress, &context.interrupt, wish)
-            .await?;
+        let taken =
+            lease::take(&context.ledger, &context.clock, &*context.progress, &context.interrupt, wish).await;
+        let held = match taken {
+            Err(LedgerError::Held { stream, .. }) if context.interrupt.is_raised() => {
+                let text =
+                    format!("interrupted while waiting for the deploy lock of {stream}; nothing was begun");
+                return Err(
+                    CommandError::new(ErrorKind::Interrupted, text).hint("relman status: who works on it")
+                );
+            }
+            taken => taken?,
+        };
         let deadline = ask.timeout.map(|timeout| context.clock.elapsed() + timeout);
-        Ok(Self { context, site, stream, held, deadline })
+        Ok(Self { context, site: site.clone(), stream, held, deadline })
     }
 
     /// Gives the lease back. A lease that cannot be given back ends by itself, so this is never worse than a note.
@@ -113,7 +130,7 @@ impl<'a> Attempt<'a> {
                 return Err(error.hint(format!("relman show {}#{number}", self.site.name)));
             }
         };
-        let plan = make_plan(self.context, self.site, &self.stream, &aim, hosts, number).await?;
+        let plan = make_plan(self.context, &self.site, &self.stream, &aim, hosts, number).await?;
         let digest = self.context.put_artifact(&plan).await?;
         self.append(Event::DeploymentPlanned {
             deployment: number,
@@ -142,9 +159,29 @@ impl<'a> Attempt<'a> {
             deadline: self.deadline,
         };
         match driver.drive(state).await {
-            Ok(driven) => Ok(driven),
+            Ok(driven) => {
+                if plan.kind == Kind::Rollback && driven.end == End::Finished(Outcome::Succeeded) {
+                    self.lift_stale_hold(&plan.candidate.version).await?;
+                }
+                Ok(driven)
+            }
             Err(broken) => Err(self.who_took_over(outcome::of_broken(broken, plan)).await),
         }
+    }
+
+    /// A hold that keeps away what a rollback has now brought back on purpose has no meaning any more, whoever
+    /// finished that rollback.
+    async fn lift_stale_hold(&self, version: &Version) -> Result<(), CommandError> {
+        let environment = self.context.environment(&self.stream).await?;
+        let stale = environment
+            .hold
+            .and_then(|hold| hold.withdrawn)
+            .is_some_and(|withdrawn| withdrawn.versions.contains(version));
+        if stale {
+            let reason = format!("{} was brought back by a rollback", version.tag());
+            self.append(Event::HoldLifted { reason }).await?;
+        }
+        Ok(())
     }
 
     /// Whoever was preempted hears by whom.
@@ -179,6 +216,12 @@ impl<'a> Attempt<'a> {
             self.append(finished).await?;
             return Ok(None);
         };
+        if self.is_lost(deployment).await? {
+            let text =
+                format!("the plan of {}#{number} is not in the artifact store any more", self.site.name);
+            return Err(CommandError::new(ErrorKind::NotFound, text)
+                .hint("relman rollback, or relman deploy: both do without it, by what the hosts say"));
+        }
         let plan: Plan = self.context.artifact(digest, "plan").await?;
         let run = self.context.run_of(deployment).await?;
         self.append(Event::DeploymentResumed { deployment: number }).await?;
@@ -196,6 +239,13 @@ impl<'a> Attempt<'a> {
         }
         let driven = self.drive(&plan, &run, state).await?;
         Ok(Some(Done { plan, driven }))
+    }
+
+    /// Whether its plan or run configuration is not in the artifact store any more, so that nobody can go on with it.
+    pub(crate) async fn is_lost(&self, deployment: &Deployment) -> Result<bool, CommandError> {
+        let Some(plan) = &deployment.plan else { return Ok(false) };
+        let artifacts = &self.context.artifacts;
+        Ok(!(artifacts.exists(plan).await? && artifacts.exists(&deployment.run).await?))
     }
 
     /// Makes way for another deployment: what was left is brought to an end, whatever it takes.
@@ -221,6 +271,15 @@ impl<'a> Attempt<'a> {
             return self
                 .append(finish(Outcome::Superseded, "a rollback took its place beyond its pivot"))
                 .await;
+        }
+        if self.is_lost(deployment).await? {
+            // Whoever comes next takes open shifts back, by what the hosts say.
+            let outcome = match (deployment.committed, deployment.exposed) {
+                (true, _) => Outcome::Superseded,
+                (false, true) => Outcome::RollbackFailed,
+                (false, false) => Outcome::Failed,
+            };
+            return self.append(finish(outcome, "its plan is lost; another deployment took its place")).await;
         }
         let cause = "another deployment takes its place";
         let done = self.take_over(deployment, Some((cause, Outcome::Superseded))).await?;
@@ -263,131 +322,11 @@ pub(crate) struct Done {
     pub driven: Driven,
 }
 
-/// What a plan needs to know of each host.
-///
-/// # Errors
-/// For hosts that cannot be asked, all of them in one error. A host that was never configured is no error.
-pub(crate) async fn facts(
-    context: &Context,
-    stream: &Stream,
-    fleet: &dyn crate::host::Fleet,
-    aim: &Aim,
-    claimed: &Claimed,
-) -> Result<BTreeMap<HostName, HostFacts>, CommandError> {
-    let wanted = fleet.configuration().map(String::from);
-    let run = digest_of(&aim.run)?;
-    let mut hosts = BTreeMap::new();
-    let mut failed = Vec::new();
-    for host in &aim.hosts {
-        match claimed.get(host) {
-            Some(Ok(seen)) => {
-                let configure = wanted.is_some() && seen.configured != wanted;
-                let settled = fleet.sees() && !configure && settled(context, stream, aim, &run, seen).await?;
-                let committed =
-                    seen.committed.and_then(|slot| seen.slots.iter().find(|view| view.slot == slot));
-                let facts = HostFacts {
-                    committed: committed
-                        .filter(|_| fleet.sees())
-                        .and_then(|view| view.running_digest.clone()),
-                    open_shift: seen.trial.is_some(),
-                    configure,
-                    settled,
-                };
-                hosts.insert(host.clone(), facts);
-            }
-            Some(Err(error)) if error.code == HostErrorCode::NotInstalled && wanted.is_some() => {
-                hosts.insert(host.clone(), HostFacts { configure: true, ..HostFacts::default() });
-            }
-            Some(Err(error)) => failed.push((host, error.code, error.message.clone())),
-            None => failed.push((host, HostErrorCode::NoAnswer, "no answer came back".to_owned())),
-        }
-    }
-    match failed.first() {
-        None => Ok(hosts),
-        Some((host, code, message)) => {
-            let others = match failed.len() - 1 {
-                0 => String::new(),
-                n => format!(" (and {n} more)"),
-            };
-            let text = format!("host {host} cannot take part: {message}{others}");
-            let mut error = CommandError::new(ErrorKind::Failed, text);
-            if *code == HostErrorCode::Fenced {
-                error.kind = ErrorKind::Held;
-            }
-            for (host, code, message) in &failed {
-                error = error.detail(format!("{host}: {code}: {message}"));
-            }
-            Err(error
-                .hint("relman doctor: what keeps each host from taking part")
-                .hint("--hosts NAME,…: only the hosts that you name; the others stay as they are"))
-        }
-    }
-}
-
-async fn settled(
-    context: &Context,
-    stream: &Stream,
-    aim: &Aim,
-    run: &Digest,
-    seen: &Observation,
-) -> Result<bool, CommandError> {
-    let Some(slot) = seen.serving() else { return Ok(false) };
-    // Whether the values of secrets are those of now is not known: a redeploy takes them in.
-    if aim.kind == Kind::Redeploy && !aim.run.secrets.is_empty() {
-        return Ok(false);
-    }
-    if slot.weight != 100
-        || seen.trial.is_some()
-        || !slot.healthy
-        || slot.running_digest.as_ref() != Some(&aim.release.digest)
-    {
-        return Ok(false);
-    }
-    let placed_by = context.deployment(stream, Some(slot.deployment)).await?;
-    Ok(placed_by.is_some_and(|deployment| deployment.run == *run))
-}
-
-/// Plans on these facts.
-pub(crate) async fn make_plan(
-    context: &Context,
-    site: &Site,
-    stream: &Stream,
-    aim: &Aim,
-    hosts: BTreeMap<HostName, HostFacts>,
-    number: DeploymentNumber,
-) -> Result<Plan, CommandError> {
-    let environment = context.environment(stream).await?;
-    let serving = context.deployment(stream, environment.serving).await?;
-    Ok(crate::saga::plan::plan(Facts {
-        service: context.service.clone(),
-        deployment: DeploymentId { environment: site.name.clone(), number },
-        kind: aim.kind,
-        candidate: aim.release.clone(),
-        run: digest_of(&aim.run)?,
-        return_point: serving.map(|deployment| ReturnPoint {
-            number: deployment.number,
-            release: deployment.release,
-            run: deployment.run,
-        }),
-        hosts,
-        bake_seconds: site.settings.bake_seconds,
-        drain_seconds: site.settings.drain_seconds,
-    }))
-}
-
-/// The hosts that are meant: all, or those that were named.
-pub(crate) fn hosts(site: &Site, named: &[HostName]) -> Result<Vec<HostName>, CommandError> {
-    let all = site.fleet.hosts();
-    if named.is_empty() {
-        return Ok(all);
-    }
-    match named.iter().find(|name| !all.contains(name)) {
-        None => Ok(all.into_iter().filter(|host| named.contains(host)).collect()),
-        Some(unknown) => {
-            let known: Vec<&str> = all.iter().map(HostName::as_str).collect();
-            Err(CommandError::new(ErrorKind::Usage, format!("{unknown} is not a host of {}", site.name))
-                .hint(format!("its hosts: {}", known.join(", "))))
-        }
+impl Done {
+    /// Whether somebody had asked for its end, and every host is as it was before.
+    pub(crate) fn is_aborted(&self) -> bool {
+        let asked = self.driven.state.rolling_back.as_ref().is_some_and(|(_, requested)| requested.is_some());
+        matches!(self.driven.end, End::Finished(_)) && asked && self.driven.not_returned.is_empty()
     }
 }
 

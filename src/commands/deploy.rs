@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::attempt::{self, Aim, Ask, Attempt};
 use super::error::ErrorKind;
 use super::outcome::{conclude, stages};
+use super::provision::{self, Wish};
 use super::{CommandError, Context, Site, Supply, release};
+use crate::config::Provision;
 use crate::domain::deployment::{Deployment, Kind, Outcome, Phase};
 use crate::domain::event::{Event, Started};
 use crate::domain::id::{DeploymentNumber, HostName};
@@ -42,6 +44,8 @@ pub struct Args {
     pub fixes: Option<DeploymentNumber>,
     /// Only these hosts.
     pub hosts: Vec<HostName>,
+    /// Whether something of the infrastructure may go away.
+    pub yes: bool,
     /// How HEAD is released when it has no release.
     pub release: release::Args,
 }
@@ -59,32 +63,35 @@ pub async fn run(
     if (args.allow_older || args.override_hold || args.fixes.is_some()) && args.reason.is_none() {
         return Err(CommandError::new(ErrorKind::Usage, "an override needs a reason").hint("--reason '…'"));
     }
-    let hosts = attempt::hosts(site, &args.hosts)?;
     if args.dry_run {
-        return dry_run(context, site, supply, args, hosts).await;
+        return dry_run(context, site, supply, args).await;
+    }
+    if !makes_hosts(site) {
+        attempt::hosts(site, &args.hosts)?;
     }
     let purpose = match &args.target {
         Some(target) => format!("deploy {target}"),
         None => "deploy HEAD".to_owned(),
     };
     let ask = Ask { purpose, wait: args.lock_wait, preempt: false, timeout: args.timeout };
-    let attempt = Attempt::begin(context, site, ask).await?;
-    let result = deploy(&attempt, supply, &args, hosts).await;
+    let mut attempt = Attempt::begin(context, site, ask).await?;
+    let result = deploy(&mut attempt, supply, &args).await;
     attempt.end().await;
     result
 }
 
-async fn deploy(
-    attempt: &Attempt<'_>,
-    supply: &Supply,
-    args: &Args,
-    hosts: Vec<HostName>,
-) -> Result<Report, CommandError> {
-    let (context, site) = (attempt.context, attempt.site);
+/// Whether which hosts there are is only known once the infrastructure was brought about.
+fn makes_hosts(site: &Site) -> bool {
+    site.infra.as_ref().is_some_and(|infra| infra.provision == Provision::Apply)
+}
+
+async fn deploy(attempt: &mut Attempt<'_>, supply: &Supply, args: &Args) -> Result<Report, CommandError> {
+    let (context, site) = (attempt.context, &attempt.site);
     let wanted = wanted(context, site, supply, args).await?;
     let environment = context.environment(&attempt.stream).await?;
     if let Some(active) = context.deployment(&attempt.stream, environment.active).await? {
-        let same = active.kind != Kind::Rollback && active.release.commit == wanted.commit;
+        let same =
+            active.kind != Kind::Rollback && wanted.is(&active.release) && !attempt.is_lost(&active).await?;
         let done = match same {
             true => {
                 // A hold that was set meanwhile counts, unless the pivot is past or it is on its way back.
@@ -100,7 +107,8 @@ async fn deploy(
                 None
             }
         };
-        if let Some(done) = done {
+        // One that somebody had stopped is only brought to its end: what is asked for now is another one.
+        if let Some(done) = done.filter(|done| !done.is_aborted()) {
             return conclude(context, site, done).await;
         }
     }
@@ -127,17 +135,18 @@ async fn deploy(
     let environment = context.environment(&attempt.stream).await?;
     let serving = context.deployment(&attempt.stream, environment.serving).await?;
     let kind = policy::deploy_kind(&release, serving.as_ref().map(|deployment| &deployment.release));
-    let aim = Aim { kind, release: release.clone(), run: site.run.clone(), hosts };
-    let Admission::Go(overrides) = admission else {
+    let mut aim = Aim { kind, release: release.clone(), run: site.run.clone(), hosts: Vec::new() };
+    let Admission::Go { overrides, keeps_hold } = admission else {
         return superseded(attempt, &aim, &environment, serving.as_ref()).await;
     };
     still_there(context, supply, &release).await?;
+    let wish = Wish { wait: args.lock_wait, may_destroy: args.yes, ..Wish::default() };
+    provision::before_hosts(attempt, wish).await?;
+    let site = &attempt.site;
+    aim.hosts = attempt::hosts(site, &args.hosts)?;
     let number = environment.last + 1;
-    if kind == Kind::Redeploy && all_settled(attempt, &aim, number).await? {
-        let mut report = Report::new(site, ReportResult::NothingToDo);
-        report.version = Some(release.version.clone());
-        report.notes.push(format!("{} serves on every host, with this configuration", release.version.tag()));
-        return Ok(report);
+    if serves(serving.as_ref(), &release) && all_settled(attempt, &aim, number).await? {
+        return Ok(nothing_to_do(site, &release));
     }
     let started = Started {
         deployment: number,
@@ -149,6 +158,7 @@ async fn deploy(
         rollback_of: None,
         withdrawn: None,
         sets_hold: false,
+        keeps_hold,
         overrides,
     };
     let done = attempt.run(aim, started).await?;
@@ -158,7 +168,7 @@ async fn deploy(
 async fn superseded_unreleased(attempt: &Attempt<'_>) -> Result<Report, CommandError> {
     let environment = attempt.context.environment(&attempt.stream).await?;
     let serving = attempt.context.deployment(&attempt.stream, environment.serving).await?;
-    let mut report = Report::new(attempt.site, ReportResult::Superseded);
+    let mut report = Report::new(&attempt.site, ReportResult::Superseded);
     report.from_version = serving.map(|deployment| deployment.release.version);
     report.notes.push("what serves already contains this commit; no release was made of it".to_owned());
     Ok(report)
@@ -182,6 +192,7 @@ async fn superseded(
         rollback_of: None,
         withdrawn: None,
         sets_hold: false,
+        keeps_hold: false,
         overrides: Vec::new(),
     };
     attempt.append(Event::DeploymentStarted(Box::new(started))).await?;
@@ -195,7 +206,7 @@ async fn superseded(
             verdict: None,
         })
         .await?;
-    let mut report = Report::new(attempt.site, ReportResult::Superseded);
+    let mut report = Report::new(&attempt.site, ReportResult::Superseded);
     report.version = Some(aim.release.version.clone());
     report.from_version = serving.map(|deployment| deployment.release.version.clone());
     report.outcome = Some(Outcome::Superseded);
@@ -224,6 +235,20 @@ async fn still_there(context: &Context, supply: &Supply, release: &ReleaseRef) -
     }
 }
 
+/// Whether this release is the one on record. Another version of the same image is not: that it serves is recorded.
+fn serves(serving: Option<&Deployment>, release: &ReleaseRef) -> bool {
+    serving.is_some_and(|serving| {
+        serving.release.version == release.version && serving.release.digest == release.digest
+    })
+}
+
+fn nothing_to_do(site: &Site, release: &ReleaseRef) -> Report {
+    let mut report = Report::new(site, ReportResult::NothingToDo);
+    report.version = Some(release.version.clone());
+    report.notes.push(format!("{} serves on every host, with this configuration", release.version.tag()));
+    report
+}
+
 async fn all_settled(attempt: &Attempt<'_>, aim: &Aim, number: u64) -> Result<bool, CommandError> {
     let fleet = &*attempt.site.fleet;
     let claimed = attempt.claim(&aim.hosts, number).await;
@@ -238,7 +263,6 @@ async fn dry_run(
     site: &Site,
     supply: &Supply,
     args: Args,
-    hosts: Vec<HostName>,
 ) -> Result<Report, CommandError> {
     let stream = context.stream(&site.name);
     let environment = context.environment(&stream).await?;
@@ -252,9 +276,15 @@ async fn dry_run(
             report.from_version = serving.map(|deployment| deployment.release.version);
             return Ok(report);
         }
-        Admission::Go(_) => {}
+        Admission::Go { .. } => {}
     }
     let mut notes = Vec::new();
+    if let Some(infra) = site.infra.as_ref().filter(|infra| infra.provision != Provision::Skip) {
+        let changes = provision::look(context, infra, args.lock_wait).await?;
+        if changes.differs() {
+            notes.push(format!("infrastructure: {changes}"));
+        }
+    }
     if let Some(active) = environment.active {
         notes.push(format!("{}#{active} has no outcome yet; it would be brought to an end first", site.name));
     }
@@ -268,8 +298,21 @@ async fn dry_run(
         return Ok(report);
     };
     let kind = policy::deploy_kind(&release, serving.as_ref().map(|deployment| &deployment.release));
+    if makes_hosts(site) && site.fleet.hosts().is_empty() {
+        report.version = Some(release.version);
+        report.notes = notes;
+        report.notes.push("its hosts are known once the infrastructure was applied".to_owned());
+        return Ok(report);
+    }
+    let hosts = attempt::hosts(site, &args.hosts)?;
     let aim = Aim { kind, release, run: site.run.clone(), hosts };
-    let plan = plan_only(context, site, &aim, environment.last + 1).await?;
+    let seen = claim::observe(&*site.fleet, &aim.hosts).await;
+    let facts = attempt::facts(context, &stream, &*site.fleet, &aim, &seen).await?;
+    let settled = serves(serving.as_ref(), &aim.release) && facts.values().all(|host| host.settled);
+    if settled && environment.active.is_none() {
+        return Ok(nothing_to_do(site, &aim.release));
+    }
+    let plan = attempt::make_plan(context, site, &stream, &aim, facts, environment.last + 1).await?;
     let mut report = Report::new(site, ReportResult::Planned).with_plan(&plan);
     report.stages = stages(&plan);
     report.notes = notes;

@@ -11,7 +11,7 @@ use serde::Serialize;
 pub use run::Change;
 pub use side::{RunSource, Side};
 
-use super::error::{CommandError, ErrorKind};
+use super::error::CommandError;
 use super::{Context, Site, Supply};
 use crate::domain::id::EnvironmentName;
 use crate::domain::target::Target;
@@ -59,7 +59,7 @@ pub struct Report {
 /// Finds both sides and compares them.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`] when a target is not known, or when the ledger cannot be read.
+/// When a target is not known, or the ledger cannot be read.
 pub async fn run(
     context: &Context,
     site: &Site,
@@ -146,8 +146,4 @@ fn commits(supply: &Supply, from: Option<&Side>, to: &Side, notes: &mut Vec<Stri
             (None, None)
         }
     }
-}
-
-fn unreadable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CommandError {
-    CommandError::new(ErrorKind::Failed, "the ledger cannot be read").caused_by(source).hint("relman doctor")
 }

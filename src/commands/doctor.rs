@@ -2,6 +2,7 @@
 //! its fix. It changes nothing, except that a probe of a few bytes is put into the artifact store.
 
 mod checks;
+mod infra;
 #[cfg(test)]
 mod tests;
 
@@ -11,8 +12,8 @@ use std::time::Duration;
 use futures_util::join;
 use serde::Serialize;
 
-use super::error::CommandError;
-use super::{Context, Site, Supply};
+use super::error::{CommandError, chain};
+use super::{Context, Infra, Site, Supply};
 
 /// Longest time that one check may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -38,6 +39,8 @@ pub struct Parts {
     pub context: Result<Context, CommandError>,
     /// The environment.
     pub site: Result<Site, CommandError>,
+    /// What the environment's machines are made from, where relman knows.
+    pub infra: Option<Infra>,
     /// Registry, engine, repository.
     pub supply: Result<Supply, CommandError>,
     /// This machine.
@@ -106,14 +109,15 @@ pub struct Report {
 
 /// Looks at everything. Never fails: what cannot be looked at is a failed check.
 pub async fn run(parts: Parts) -> Report {
-    let Parts { context, site, supply, facts } = &parts;
+    let Parts { context, site, infra, supply, facts } = &parts;
     let (context, site, supply) = (context.as_ref(), site.as_ref(), supply.as_ref());
-    let (ledger, artifacts, engine, registry, hosts) = join!(
+    let (ledger, artifacts, engine, registry, hosts, terraform) = join!(
         limited("ledger", checks::ledger(context, site.ok(), facts)),
         limited("artifacts", checks::artifacts(context.ok())),
         limited("engine", checks::engine(supply.ok())),
         limited("registry", checks::registry(supply.ok())),
         limited("hosts", checks::hosts(site)),
+        limited("terraform", infra::terraform(infra.as_ref(), supply.ok())),
     );
     let checks: Vec<Check> = [
         checks::config(facts),
@@ -123,6 +127,7 @@ pub async fn run(parts: Parts) -> Report {
         engine,
         registry,
         checks::tools(facts),
+        terraform,
         hosts,
         checks::secrets(site.ok()),
     ]
@@ -138,18 +143,6 @@ async fn limited(name: &'static str, checks: impl Future<Output = Vec<Check>>) -
         let detail = format!("no answer within {} s", LIMIT.as_secs());
         vec![Check::failed(name, detail, "look at the network between this machine and it")]
     })
-}
-
-/// An error with what caused it, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn failed(name: &str, error: &CommandError, fix: &str) -> Check {

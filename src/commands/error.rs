@@ -4,6 +4,7 @@
 mod convert;
 mod git;
 mod image;
+mod infra;
 
 use std::error::Error as StdError;
 
@@ -54,6 +55,17 @@ pub struct CommandError {
     pub hints: Vec<String>,
     /// More lines that belong on the same screen: the evidence of an unhealthy container.
     pub details: Vec<String>,
+}
+
+/// An error with its causes on one line.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 impl CommandError {

@@ -12,7 +12,7 @@ use crate::domain::deployment::{Deployment, Kind, Outcome, Phase, Verdict};
 use crate::domain::id::{
     CommitSha, DeploymentId, DeploymentNumber, Digest, EnvironmentName, HostName, ServiceName, Stream,
 };
-use crate::domain::record::{EnvironmentRecord, Key, Listing, Record};
+use crate::domain::record::{Key, Listing, Record};
 use crate::domain::time::Timestamp;
 use crate::domain::version::Version;
 
@@ -140,10 +140,7 @@ pub async fn run(
     for deployment in &found {
         let version = &deployment.release.version;
         if !verdicts.contains_key(version) {
-            let record = context.ledger.get(&Key::of_verdict(&stream, version)).await?;
-            let verdict =
-                record.and_then(|r| if let Record::Verdict(v) = r { Some(v.verdict) } else { None });
-            verdicts.insert(version.clone(), verdict);
+            verdicts.insert(version.clone(), context.verdict(&stream, version).await?);
         }
         deployments.push(facts.row(environment, deployment, verdicts.get(version).copied().flatten()));
     }
@@ -183,17 +180,8 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) async fn read(context: &Context, stream: &Stream) -> Result<Self, CommandError> {
-        let environment = match context.ledger.get(&Key::of_environment(stream)).await? {
-            Some(Record::Environment(environment)) => *environment,
-            _ => EnvironmentRecord::default(),
-        };
-        let serving = match environment.serving {
-            None => None,
-            Some(number) => match context.ledger.get(&Key::of_deployment(stream, number)).await? {
-                Some(Record::Deployment(deployment)) => Some(deployment.release.version),
-                _ => None,
-            },
-        };
+        let environment = context.environment(stream).await?;
+        let serving = context.deployment(stream, environment.serving).await?.map(|d| d.release.version);
         let interrupted = match environment.active {
             None => None,
             Some(active) => {

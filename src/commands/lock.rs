@@ -131,7 +131,8 @@ pub async fn free(
     Ok(Report { taken_from: Some(before.into()), ..show(context, environment).await? })
 }
 
-async fn take(
+/// Takes the lease, and says what for.
+pub(super) async fn take(
     context: &Context,
     stream: &Stream,
     take: &Take,

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::Context;
 use super::error::{CommandError, ErrorKind};
+use super::target::Walk;
 use crate::domain::deployment::{Deployment, Outcome, Verdict};
 use crate::domain::event::Event;
 use crate::domain::id::{EnvironmentName, ServiceName, Stream};
-use crate::domain::record::{Key, Listing, Record};
 use crate::domain::target::Target;
 use crate::domain::version::Version;
 
@@ -45,17 +45,15 @@ pub async fn run(
 ) -> Result<Report, CommandError> {
     let stream = context.stream(environment);
     let (version, succeeded) = match &target {
-        Target::Deployment { number, .. } => {
-            match context.ledger.get(&Key::of_deployment(&stream, *number)).await? {
-                Some(Record::Deployment(deployment)) => {
-                    let succeeded = deployment.outcome == Some(Outcome::Succeeded);
-                    (deployment.release.version, succeeded)
-                }
-                _ => return Err(unknown(format!("deployment {environment}#{number} is not known"))),
+        Target::Deployment { number, .. } => match context.deployment(&stream, Some(*number)).await? {
+            Some(deployment) => {
+                let succeeded = deployment.outcome == Some(Outcome::Succeeded);
+                (deployment.release.version, succeeded)
             }
-        }
+            None => return Err(unknown(format!("deployment {environment}#{number} is not known"))),
+        },
         Target::Version(version) => {
-            if context.ledger.get(&Key::of_release(&context.service, version)).await?.is_none() {
+            if context.release(version).await?.is_none() {
                 return Err(unknown(format!("release {} is not known", version.tag())));
             }
             (version.clone(), false)
@@ -71,10 +69,7 @@ pub async fn run(
         return Err(CommandError::new(ErrorKind::Refused, message)
             .hint(format!("relman deploy {} --env {environment}", version.tag())));
     }
-    let before = match context.ledger.get(&Key::of_verdict(&stream, &version)).await? {
-        Some(Record::Verdict(record)) => Some(record.verdict),
-        _ => None,
-    };
+    let before = context.verdict(&stream, &version).await?;
     let event = Event::VerdictMarked { version: version.clone(), verdict, reason: reason.clone() };
     let sealed = context.ledger.append(&stream, None, context.draft(event)).await?;
     context.progress.entry(&sealed.entry);
@@ -97,22 +92,13 @@ fn unknown(message: String) -> CommandError {
 }
 
 async fn succeeded_once(context: &Context, stream: &Stream, version: &Version) -> Result<bool, CommandError> {
-    let listing = Listing::Deployments(stream.clone());
-    let mut before = None;
-    loop {
-        let page = context.ledger.page(&listing, before.as_ref(), 500).await?;
-        let succeeded = |record: &Record| {
-            matches!(record, Record::Deployment(d)
-                if d.release.version == *version && d.outcome == Some(Outcome::Succeeded))
-        };
-        if page.records.iter().any(|(_, record)| succeeded(record)) {
+    let mut walk = Walk::new(context, stream, None);
+    while let Some(deployment) = walk.next().await? {
+        if deployment.release.version == *version && deployment.outcome == Some(Outcome::Succeeded) {
             return Ok(true);
         }
-        before = page.records.last().map(|(key, _)| key.clone());
-        if !page.more {
-            return Ok(false);
-        }
     }
+    Ok(false)
 }
 
 async fn serving(context: &Context, stream: &Stream) -> Result<Option<Deployment>, CommandError> {

@@ -10,10 +10,14 @@ pub mod doctor;
 pub mod error;
 pub mod history;
 pub mod hold;
+pub mod infra;
 pub mod init;
+mod label;
 pub mod lock;
 pub mod mark;
+pub mod migrate;
 pub mod outcome;
+pub mod provision;
 pub mod read;
 pub mod release;
 pub mod releases;
@@ -43,6 +47,8 @@ use crate::domain::run::RunConfig;
 use crate::git::Repository;
 use crate::host::Fleet;
 use crate::image::Builder;
+use crate::infra::Infrastructure;
+use crate::infra::inventory::InventoryHost;
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
 use crate::progress::Progress;
@@ -85,6 +91,24 @@ pub struct Site {
     pub secrets: Arc<Secrets>,
     /// How long a lease lasts without a renewal.
     pub lease: Duration,
+    /// What its machines are made from, where relman knows.
+    pub infra: Option<Infra>,
+}
+
+/// Makes the way to these hosts.
+pub type FleetOf = Arc<dyn Fn(&[InventoryHost]) -> Result<Arc<dyn Fleet>, CommandError> + Send + Sync>;
+
+/// What an environment's machines are made from.
+#[derive(Clone)]
+pub struct Infra {
+    /// The tool that makes them.
+    pub port: Arc<dyn Infrastructure>,
+    /// What a deploy does about them.
+    pub provision: config::Provision,
+    /// Whether no host may have a public address.
+    pub private: bool,
+    /// The way to hosts that are new.
+    pub fleet: FleetOf,
 }
 
 /// Where releases come from.

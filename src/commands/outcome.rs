@@ -125,11 +125,7 @@ impl Report {
 
 /// The plan stage by stage, in words.
 pub(crate) fn stages(plan: &Plan) -> Vec<Vec<String>> {
-    let shown = |step: &crate::domain::step::Step| match step.host() {
-        Some(host) => format!("{} {host}", step.name()),
-        None => step.name().to_owned(),
-    };
-    plan.stages.iter().map(|stage| stage.steps.iter().map(shown).collect()).collect()
+    plan.stages.iter().map(|stage| stage.steps.iter().map(ToString::to_string).collect()).collect()
 }
 
 /// What the user is told of an attempt.
@@ -137,6 +133,7 @@ pub(crate) fn stages(plan: &Plan) -> Vec<Vec<String>> {
 /// # Errors
 /// When the release does not serve everywhere: the kind says how things stand instead.
 pub(crate) async fn conclude(context: &Context, site: &Site, done: Done) -> Result<Report, CommandError> {
+    let aborted = done.is_aborted();
     let Done { plan, driven } = done;
     let outcome = match &driven.end {
         End::Finished(outcome) => *outcome,
@@ -144,10 +141,9 @@ pub(crate) async fn conclude(context: &Context, site: &Site, done: Done) -> Resu
         End::TimedOut => return Err(timed_out(&plan.deployment)),
         End::Stuck(steps) => return Err(stuck(&plan, &driven, steps)),
     };
-    let requested = driven.state.rolling_back.as_ref().is_some_and(|(_, requested)| requested.is_some());
     let result = match outcome {
         Outcome::Succeeded => ReportResult::Deployed,
-        _ if requested && driven.not_returned.is_empty() => ReportResult::Aborted,
+        _ if aborted => ReportResult::Aborted,
         _ => return Err(failed(&plan, &driven)),
     };
     let mut report = Report::new(site, result).with_plan(&plan);

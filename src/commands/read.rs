@@ -3,6 +3,7 @@
 use super::{CommandError, Context};
 use crate::domain::deployment::{Deployment, Verdict};
 use crate::domain::id::{DeploymentNumber, Digest, Stream};
+use crate::domain::infra::InfraRecord;
 use crate::domain::record::{EnvironmentRecord, Key, Record, ReleaseRecord};
 use crate::domain::run::RunConfig;
 use crate::domain::version::Version;
@@ -15,6 +16,14 @@ impl Context {
         match self.ledger.get(&Key::of_environment(stream)).await? {
             Some(Record::Environment(environment)) => Ok(*environment),
             _ => Ok(EnvironmentRecord::default()),
+        }
+    }
+
+    /// What the infrastructure of an environment was last brought to.
+    pub(crate) async fn infra(&self, stream: &Stream) -> Result<InfraRecord, CommandError> {
+        match self.ledger.get(&Key::of_infra(stream)).await? {
+            Some(Record::Infra(infra)) => Ok(*infra),
+            _ => Ok(InfraRecord::default()),
         }
     }
 

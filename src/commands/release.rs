@@ -269,14 +269,8 @@ impl Job<'_> {
     /// The work tree as it is. Nothing of it is recorded.
     async fn dirty(&self) -> Result<Report, CommandError> {
         if !self.args.allow_dirty {
-            let mut error =
-                CommandError::new(ErrorKind::Failed, "the work tree has changes that are not committed")
-                    .hint("commit or stash them")
-                    .hint("relman release --allow-dirty builds them under a dev- tag, without a version");
-            for path in &self.head.dirty {
-                error = error.detail(path);
-            }
-            return Err(error);
+            return Err(uncommitted(&self.head)
+                .hint("relman release --allow-dirty builds them under a dev- tag, without a version"));
         }
         let mut report = self.report(if self.args.dry_run { State::Planned } else { State::Dev });
         if self.args.dry_run {
@@ -323,6 +317,13 @@ impl Job<'_> {
         let repository = &self.supply.image.repository;
         Ok(self.supply.registry.resolve(repository, reference).await?)
     }
+}
+
+/// A commit alone can be released, not what lies about it.
+pub(super) fn uncommitted(head: &Head) -> CommandError {
+    let error = CommandError::new(ErrorKind::Failed, "the work tree has changes that are not committed")
+        .hint("commit or stash them");
+    head.dirty.iter().fold(error, |error, path| error.detail(path))
 }
 
 /// Asks the repository without holding up other work.

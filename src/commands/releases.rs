@@ -101,14 +101,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Report, CommandError> 
             if serving.as_ref() == Some(&row.version) {
                 row.serving.push(name.clone());
             }
-            if let Some(Record::Verdict(found)) =
-                context.ledger.get(&Key::of_verdict(stream, &row.version)).await?
-            {
-                match found.verdict {
-                    Verdict::Proven => row.proven.push(name.clone()),
-                    Verdict::Faulty => row.faulty.push(name.clone()),
-                    Verdict::Withdrawn => row.withdrawn.push(name.clone()),
-                }
+            match context.verdict(stream, &row.version).await? {
+                Some(Verdict::Proven) => row.proven.push(name.clone()),
+                Some(Verdict::Faulty) => row.faulty.push(name.clone()),
+                Some(Verdict::Withdrawn) => row.withdrawn.push(name.clone()),
+                None => {}
             }
         }
         releases.push(row);
@@ -148,17 +145,9 @@ async fn environments(
         let Some(name) = stream.environment.clone().filter(|_| stream.service == context.service) else {
             continue;
         };
-        let serving = match context.ledger.get(&Key::of_environment(&stream)).await? {
-            Some(Record::Environment(environment)) => environment.serving,
-            _ => None,
-        };
-        let version = match serving {
-            None => None,
-            Some(number) => match context.ledger.get(&Key::of_deployment(&stream, number)).await? {
-                Some(Record::Deployment(deployment)) => Some(deployment.release.version),
-                _ => None,
-            },
-        };
+        let serving = context.environment(&stream).await?.serving;
+        let version =
+            context.deployment(&stream, serving).await?.map(|deployment| deployment.release.version);
         found.push((stream, name, version));
     }
     Ok(found)

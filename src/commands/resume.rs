@@ -30,7 +30,7 @@ pub async fn run(context: &Context, site: &Site, args: Args) -> Result<Report, C
 }
 
 async fn resume(attempt: &Attempt<'_>, args: Args) -> Result<Report, CommandError> {
-    let (context, site) = (attempt.context, attempt.site);
+    let (context, site) = (attempt.context, &attempt.site);
     let environment = context.environment(&attempt.stream).await?;
     if let Some(number) = args.number
         && environment.active != Some(number)

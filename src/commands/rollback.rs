@@ -10,14 +10,13 @@ use super::outcome::{Report, ReportResult, conclude, stages};
 use super::target;
 use super::{CommandError, Context, Site, Supply};
 use crate::domain::deployment::{Deployment, Kind, Withdrawn};
-use crate::domain::event::{Event, Started};
+use crate::domain::event::Started;
 use crate::domain::id::HostName;
 use crate::domain::policy::{Ancestry, Withdrawal};
 use crate::domain::record::{Listing, Record};
 use crate::domain::release::ReleaseRef;
 use crate::domain::run::RunConfig;
 use crate::domain::target::Target;
-use crate::domain::version::Version;
 use choice::{Choice, choice, choose};
 
 /// What the user asked for.
@@ -99,16 +98,23 @@ async fn rollback(
     args: &Args,
     hosts: Vec<HostName>,
 ) -> Result<Report, CommandError> {
-    let (context, site) = (attempt.context, attempt.site);
+    let (context, site) = (attempt.context, &attempt.site);
     let unfinished = unfinished_rollback(context, site, args).await?;
+    let lost = match &unfinished {
+        Some(left) => attempt.is_lost(left).await?,
+        None => false,
+    };
     let (bad, mut choice) = match unfinished {
         // The same on the same hosts is the same rollback.
         Some(left)
-            if hosts.iter().all(|host| left.hosts.contains(host)) && hosts.len() == left.hosts.len() =>
+            if !lost
+                && hosts.iter().all(|host| left.hosts.contains(host))
+                && hosts.len() == left.hosts.len() =>
         {
             match attempt.take_over(&left, None).await? {
-                Some(done) => return conclude(context, site, done).await,
-                None => again(context, site, left).await?,
+                // One that somebody had stopped has gone back to what was to be taken away.
+                Some(done) if !done.is_aborted() => return conclude(context, site, done).await,
+                _ => again(context, site, left).await?,
             }
         }
         Some(left) => again(context, site, left).await?,
@@ -159,10 +165,11 @@ async fn rollback(
         reason: args.reason.clone(),
         rollback_of: bad.as_ref().map(|bad| bad.number),
         sets_hold: withdrawn.is_some() && !args.no_hold,
+        keeps_hold: false,
         withdrawn,
         overrides: Vec::new(),
     };
-    let (version, holds) = (started.release.version.clone(), started.sets_hold);
+    let holds = started.sets_hold;
     let done = attempt.run(aim, started).await?;
     let mut report = conclude(context, site, done).await?;
     notes.append(&mut report.notes);
@@ -173,27 +180,8 @@ async fn rollback(
             site.name
         ));
     }
-    lift_stale_hold(context, attempt, &version).await?;
     report.notes = notes;
     Ok(report)
-}
-
-/// A hold that keeps away what was now brought back on purpose has no meaning any more.
-async fn lift_stale_hold(
-    context: &Context,
-    attempt: &Attempt<'_>,
-    version: &Version,
-) -> Result<(), CommandError> {
-    let environment = context.environment(&attempt.stream).await?;
-    let stale = environment
-        .hold
-        .and_then(|hold| hold.withdrawn)
-        .is_some_and(|withdrawn| withdrawn.versions.contains(version));
-    if stale {
-        let reason = format!("{} was brought back by a rollback", version.tag());
-        attempt.append(Event::HoldLifted { reason }).await?;
-    }
-    Ok(())
 }
 
 /// A rollback that somebody left, if this one aims at the same: it is finished, not taken back in its turn.
@@ -310,7 +298,7 @@ async fn withdrawn(
         let between = good.version < release.version && release.version < bad.version;
         let holds = match holds {
             Withdrawal::Present(_) => true,
-            Withdrawal::Absent => false,
+            Withdrawal::Absent | Withdrawal::Reverted => false,
             // Without the history the order of versions is the best guess.
             Withdrawal::Unknown => between,
         };

@@ -13,7 +13,6 @@ use crate::domain::deployment::Deployment;
 use crate::domain::event::{Event, StepRef};
 use crate::domain::id::{DeploymentNumber, Digest, EnvironmentName, Stream};
 use crate::domain::plan::Plan;
-use crate::domain::record::{Key, Record};
 use crate::domain::run::RunConfig;
 use crate::domain::time::Timestamp;
 
@@ -83,18 +82,13 @@ pub async fn run(
     all_logs: bool,
 ) -> Result<Report, CommandError> {
     let stream = context.stream(environment);
-    let Some(Record::Deployment(deployment)) =
-        context.ledger.get(&Key::of_deployment(&stream, number)).await?
-    else {
+    let Some(deployment) = context.deployment(&stream, Some(number)).await? else {
         let message = format!("deployment {environment}#{number} is not known");
         return Err(CommandError::new(ErrorKind::NotFound, message)
             .hint(format!("relman history --env {environment}")));
     };
     let facts = Facts::read(context, &stream).await?;
-    let verdict = match context.ledger.get(&Key::of_verdict(&stream, &deployment.release.version)).await? {
-        Some(Record::Verdict(record)) => Some(record.verdict),
-        _ => None,
-    };
+    let verdict = context.verdict(&stream, &deployment.release.version).await?;
     let entries = entries(context, &stream, &deployment).await?;
     let mut report = Report {
         schema: 1,

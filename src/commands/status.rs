@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::error::CommandError;
+use super::lock::HeldBy;
 use super::{Context, Site};
 use crate::domain::deployment::{Deployment, Hold, Kind, Phase};
 use crate::domain::drift::{Drift, Seen, drift};
@@ -34,7 +35,7 @@ pub struct Report {
     /// When that deployment ended.
     pub since: Option<Timestamp>,
     /// Who holds the lease; none when it is free.
-    pub lease: Option<Lease>,
+    pub lease: Option<HeldBy>,
     /// A stop.
     pub hold: Option<Hold>,
     /// The deployment without an outcome.
@@ -47,23 +48,6 @@ pub struct Report {
     pub forgotten: Vec<HostName>,
     /// Whether any host is not known to be as the ledger wants it: what `--exit-code` asks for.
     pub differs: bool,
-}
-
-/// Who holds the lease.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Lease {
-    /// Who.
-    pub actor: String,
-    /// On what machine.
-    pub machine: String,
-    /// Its process there.
-    pub pid: u32,
-    /// Doing what.
-    pub purpose: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// The fence.
-    pub fence: u64,
 }
 
 /// A deployment without an outcome.
@@ -83,6 +67,8 @@ pub struct InFlight {
     pub started_at: Timestamp,
     /// Whether nobody works on it any more: the lease is free.
     pub interrupted: bool,
+    /// Whether it is past its pivot: it can only go forward.
+    pub committed: bool,
 }
 
 /// How a host stands to the ledger.
@@ -180,7 +166,7 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
         serving: recorded.serving.as_ref().map(|d| d.release.version.clone()),
         deployment: recorded.serving.as_ref().map(|d| id(d.number)),
         since: recorded.serving.as_ref().and_then(|d| d.finished_at),
-        lease: recorded.lease.as_ref().filter(|view| view.is_held()).map(lease),
+        lease: recorded.lease.filter(LeaseView::is_held).map(HeldBy::from),
         hold: recorded.environment.hold.clone(),
         in_flight: recorded.active.as_ref().map(|deployment| InFlight {
             id: id(deployment.number),
@@ -190,6 +176,7 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
             actor: deployment.actor.name.clone(),
             started_at: deployment.started_at,
             interrupted: !held,
+            committed: deployment.committed,
         }),
         observable,
         forgotten: recorded.hosts.iter().map(|r| r.host.clone()).filter(|h| !names.contains(h)).collect(),
@@ -226,17 +213,6 @@ fn may_serve(phase: Phase) -> bool {
     match phase {
         Phase::RollingOut | Phase::Baking | Phase::Finishing | Phase::RollingBack => true,
         Phase::Pending | Phase::Preparing | Phase::Ended => false,
-    }
-}
-
-fn lease(view: &LeaseView) -> Lease {
-    Lease {
-        actor: view.holder.actor.name.clone(),
-        machine: view.holder.machine.clone(),
-        pid: view.holder.pid,
-        purpose: view.holder.purpose.clone(),
-        since: view.holder.since,
-        fence: view.fence,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::error::ErrorKind;
 use super::{CommandError, Context};
 use crate::domain::deployment::{Deployment, Outcome, Verdict};
-use crate::domain::id::{EnvironmentName, Stream};
+use crate::domain::id::{CommitSha, EnvironmentName, Stream};
 use crate::domain::record::{Key, Listing, Record};
 use crate::domain::release::ReleaseRef;
 use crate::domain::target::Target;
@@ -32,7 +32,7 @@ pub async fn resolve(
     let stream = context.stream(environment);
     let version = match target {
         Target::Version(version) => version.clone(),
-        Target::Commit(hex) => of_commit(context, hex).await?,
+        Target::Commit(hex) => beginning_with(context, hex).await?,
         Target::Digest(digest) => {
             let listing = Listing::Digests(context.service.clone(), digest.clone());
             let page = context.ledger.page(&listing, None, 1).await?;
@@ -57,13 +57,26 @@ pub async fn resolve(
     Ok(Found { release: record.release.identity, deployment })
 }
 
+/// The newest release of a commit; none when it is not released.
+pub(crate) async fn of_commit(
+    context: &Context,
+    environment: &EnvironmentName,
+    commit: &CommitSha,
+) -> Result<Option<ReleaseRef>, CommandError> {
+    match resolve(context, environment, &Target::Commit(commit.to_string())).await {
+        Ok(found) => Ok(Some(found.release)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn unknown(target: &Target) -> CommandError {
     CommandError::new(ErrorKind::NotFound, format!("{target} is not in the ledger"))
         .hint("relman releases: what can be deployed")
         .hint("relman history: what was deployed")
 }
 
-async fn of_commit(context: &Context, hex: &str) -> Result<Version, CommandError> {
+async fn beginning_with(context: &Context, hex: &str) -> Result<Version, CommandError> {
     let listing = Listing::Commits(context.service.clone(), hex.to_owned());
     let page = context.ledger.page(&listing, None, PAGE).await?;
     let mut found: Option<ReleaseRef> = None;

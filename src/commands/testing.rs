@@ -127,6 +127,7 @@ impl World {
             fleet: fleet.clone(),
             secrets: Arc::default(),
             lease: Duration::from_secs(60),
+            infra: None,
         };
         let supply = Supply {
             image: toml::from_str("repository = \"registry.example/web\"").unwrap(),
@@ -162,22 +163,34 @@ impl World {
             digest: digest.clone(),
             repository: "registry.example/web".to_owned(),
         };
-        self.registry.tags.lock().unwrap().insert(release.version.tag(), digest.clone());
+        self.registry.tags.lock().unwrap().insert(release.version.tag(), digest);
+        self.bind(&release).await;
+        release
+    }
+
+    /// Another version of the image of a release.
+    pub(super) async fn name(&self, version: &str, release: &ReleaseRef) -> ReleaseRef {
+        let release = ReleaseRef { version: version.parse().unwrap(), ..release.clone() };
+        self.bind(&release).await;
+        release
+    }
+
+    async fn bind(&self, release: &ReleaseRef) {
         let stream = Stream::releases(&self.context.service);
-        let claimed = Event::VersionClaimed { version: release.version.clone(), commit: commit.clone() };
+        let claimed =
+            Event::VersionClaimed { version: release.version.clone(), commit: release.commit.clone() };
         self.append(&stream, None, claimed).await;
         let bound = Release {
             identity: release.clone(),
             tree: None,
             committed_at: None,
-            manifest: digest,
+            manifest: release.digest.clone(),
             media_type: "application/json".to_owned(),
             base_digest: None,
             adopted: false,
             tools: "test".to_owned(),
         };
         self.append(&stream, None, Event::ReleaseBound(Box::new(bound))).await;
-        release
     }
 
     /// A deployment that succeeded on all hosts.
@@ -239,6 +252,7 @@ impl World {
             rollback_of: None,
             withdrawn: None,
             sets_hold: false,
+            keeps_hold: false,
             overrides: Vec::new(),
         };
         self.append(&stream, Some(&lease), Event::DeploymentStarted(Box::new(started))).await;

@@ -13,7 +13,7 @@ use super::error::{CommandError, ErrorKind};
 use super::{Context, Site, Supply, anchor, status};
 use crate::anchor::Anchors;
 use crate::domain::id::{CommitSha, Digest};
-use crate::domain::record::{Key, Listing, Record, ReleaseRecord};
+use crate::domain::record::{Listing, Record, ReleaseRecord};
 use crate::domain::version::Version;
 use crate::ledger::verify::{Unproven, Verified, verify};
 
@@ -147,13 +147,10 @@ pub async fn run(
 }
 
 async fn one(context: &Context, version: &Version) -> Result<ReleaseRecord, CommandError> {
-    match context.ledger.get(&Key::of_release(&context.service, version)).await? {
-        Some(Record::Release(record)) => Ok(*record),
-        _ => {
-            let message = format!("there is no release {}", version.tag());
-            Err(CommandError::new(ErrorKind::NotFound, message).hint("relman releases"))
-        }
-    }
+    context.release(version).await?.ok_or_else(|| {
+        let message = format!("there is no release {}", version.tag());
+        CommandError::new(ErrorKind::NotFound, message).hint("relman releases")
+    })
 }
 
 /// The release that serves; none before the first success.

@@ -2,12 +2,12 @@
 //! directory, or be taken for a template is refused here, at the edge.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::{Component, Path};
 
-use super::{Access, Config, Environment, Via};
+use super::{Access, Config, Environment, Provision, Via};
 use crate::domain::run::{RunConfig, RunFault, is_variable};
 use crate::host::wire::HostAddress;
+use crate::host::wire::address::{is_address, is_host_key, is_user};
 
 /// Key and reason of each problem.
 type Problems = Vec<(String, String)>;
@@ -40,27 +40,39 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
     found
 }
 
+/// What is wrong with the URL of a ledger, if anything.
+pub fn ledger_url(url: &str) -> Option<String> {
+    let fits = match url.split_once(':') {
+        Some(("sqlite", path)) => is_file(path),
+        Some(("dynamodb", table)) => is_table(table),
+        _ => false,
+    };
+    (!fits).then(|| "is neither sqlite:PATH nor dynamodb:TABLE".to_owned())
+}
+
+/// What is wrong with the URL of an artifact store, if anything.
+pub fn artifacts_url(url: &str) -> Option<String> {
+    let fits = match url.split_once(':') {
+        Some(("file", path)) => is_file(path),
+        Some(("s3", place)) => place.strip_prefix("//").is_some_and(is_bucket),
+        _ => false,
+    };
+    (!fits).then(|| "is neither file:PATH nor s3://BUCKET[/PREFIX]".to_owned())
+}
+
+fn is_file(path: &str) -> bool {
+    !path.is_empty() && is_clean(path)
+}
+
 /// `ledger.url` and `artifacts.url`.
 fn check_places(config: &Config, found: &mut Problems) {
-    let path = |path: &str| !path.is_empty() && is_clean(path);
-    let (ledger, artifacts) = (&config.ledger.url, &config.artifacts.url);
-    if let Some(url) = ledger {
-        let fits = match url.split_once(':') {
-            Some(("sqlite", rest)) => path(rest),
-            Some(("dynamodb", table)) => is_table(table),
-            _ => false,
-        };
-        ensure(found, "ledger.url", fits, || "is neither sqlite:PATH nor dynamodb:TABLE".to_owned());
+    let (ledger, artifacts) = (config.ledger.url.as_deref(), config.artifacts.url.as_deref());
+    for (key, fault) in
+        [("ledger.url", ledger.and_then(ledger_url)), ("artifacts.url", artifacts.and_then(artifacts_url))]
+    {
+        found.extend(fault.map(|fault| (key.to_owned(), fault)));
     }
-    if let Some(url) = artifacts {
-        let fits = match url.split_once(':') {
-            Some(("file", rest)) => path(rest),
-            Some(("s3", place)) => place.strip_prefix("//").is_some_and(is_bucket),
-            _ => false,
-        };
-        ensure(found, "artifacts.url", fits, || "is neither file:PATH nor s3://BUCKET[/PREFIX]".to_owned());
-    }
-    let shared = ledger.as_deref().is_some_and(|url| url.starts_with("dynamodb:"));
+    let shared = ledger.is_some_and(|url| url.starts_with("dynamodb:"));
     ensure(found, "artifacts.url", !shared || artifacts.is_some(), || {
         "is missing: a ledger in DynamoDB has no folder beside it; name s3://BUCKET[/PREFIX]".to_owned()
     });
@@ -105,18 +117,36 @@ fn check_run_in(at: &str, config: &Config, environment: &Environment, found: &mu
 
 fn check_environment(at: &str, environment: &Environment, root: &Path, found: &mut Problems) {
     let hosts = &environment.hosts;
-    match environment.via {
-        Via::Ansible | Via::Playbook => ensure(found, &format!("{at}.hosts"), !hosts.is_empty(), || {
-            "names no host; only via = \"local\" needs none".to_owned()
-        }),
-        Via::Local => ensure(found, &format!("{at}.hosts"), hosts.len() <= 1, || {
-            "names several hosts, and via = \"local\" is this machine alone".to_owned()
-        }),
+    let key = format!("{at}.hosts");
+    match (environment.via, &environment.terraform) {
+        (Via::Ansible | Via::Ssh | Via::Ssm | Via::Playbook, None) => {
+            ensure(found, &key, !hosts.is_empty(), || {
+                "names no host; only via = \"local\" and terraform need none".to_owned()
+            })
+        }
+        (Via::Ansible | Via::Ssh | Via::Ssm | Via::Playbook, Some(_)) => {
+            ensure(found, &key, hosts.is_empty(), || {
+                "names hosts, and so does terraform: one of the two must go".to_owned()
+            })
+        }
+        (Via::Local, terraform) => {
+            ensure(found, &key, hosts.len() <= 1, || {
+                "names several hosts, and via = \"local\" is this machine alone".to_owned()
+            });
+            ensure(found, &format!("{at}.terraform"), terraform.is_none(), || {
+                "names hosts, and via = \"local\" is this machine alone".to_owned()
+            });
+        }
     }
+    check_terraform(at, environment, found);
     let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
     for (n, host) in hosts.iter().enumerate() {
         let at = format!("{at}.hosts[{n}]");
         check_host(&at, host, found);
+        let is_instance = environment.via != Via::Ssm || is_instance(&host.address);
+        ensure(found, &format!("{at}.address"), is_instance, || {
+            "is not the id of an instance (i-… or mi-…), which via = \"ssm\" needs".to_owned()
+        });
         ensure(found, &format!("{at}.name"), names.insert(&host.name), || {
             format!("{} is there twice", host.name)
         });
@@ -141,14 +171,40 @@ fn check_environment(at: &str, environment: &Environment, root: &Path, found: &m
     range(found, &format!("{at}.drain_seconds"), environment.drain_seconds, 0, 3_600);
 }
 
+fn check_terraform(at: &str, environment: &Environment, found: &mut Problems) {
+    let Some(terraform) = &environment.terraform else {
+        let skips = environment.provision == Provision::Skip;
+        return ensure(found, &format!("{at}.provision"), skips, || {
+            format!("needs [{at}.terraform], which says what is provisioned")
+        });
+    };
+    let at = format!("{at}.terraform");
+    let good = |path: &Path| path.to_str().is_some_and(is_path);
+    ensure(found, &format!("{at}.directory"), good(&terraform.directory), || UNSAFE_PATH.to_owned());
+    for (n, file) in terraform.var_files.iter().enumerate() {
+        ensure(found, &format!("{at}.var_files[{n}]"), good(file), || UNSAFE_PATH.to_owned());
+    }
+    if let Some(workspace) = &terraform.workspace {
+        let good = (1..=90).contains(&workspace.len())
+            && workspace.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        ensure(found, &format!("{at}.workspace"), good, || {
+            "is no name of a workspace: 1 to 90 letters, digits, - _ and .".to_owned()
+        });
+    }
+}
+
 fn check_host(at: &str, host: &HostAddress, found: &mut Problems) {
-    ensure(found, &format!("{at}.address"), is_address(&host.address), || {
+    check_place(at, (&host.address, host.port), host.user.as_deref(), &host.host_keys, found);
+}
+
+fn check_place(at: &str, place: (&str, u16), user: Option<&str>, keys: &[String], found: &mut Problems) {
+    let (address, port) = place;
+    ensure(found, &format!("{at}.address"), is_address(address), || {
         "is neither an IP address nor a DNS name".to_owned()
     });
-    ensure(found, &format!("{at}.port"), host.port > 0, || "is 0".to_owned());
-    let user = host.user.as_deref().is_none_or(is_user);
-    ensure(found, &format!("{at}.user"), user, || NOT_A_USER.to_owned());
-    for (n, line) in host.host_keys.iter().enumerate() {
+    ensure(found, &format!("{at}.port"), port > 0, || "is 0".to_owned());
+    ensure(found, &format!("{at}.user"), user.is_none_or(is_user), || NOT_A_USER.to_owned());
+    for (n, line) in keys.iter().enumerate() {
         ensure(found, &format!("{at}.host_keys[{n}]"), is_host_key(line), || {
             "is not TYPE BASE64 as in an OpenSSH public key file".to_owned()
         });
@@ -158,6 +214,13 @@ fn check_host(at: &str, host: &HostAddress, found: &mut Problems) {
 fn check_access(at: &str, access: &Access, found: &mut Problems) {
     let user = access.user.as_deref().is_none_or(is_user);
     ensure(found, &format!("{at}.user"), user, || NOT_A_USER.to_owned());
+    ensure(found, &format!("{at}.ssm_document"), is_document(&access.ssm_document), || {
+        "is no name of a document: 3 to 128 letters, digits, _ . and -".to_owned()
+    });
+    if let Some(bastion) = &access.bastion {
+        let (at, place) = (format!("{at}.bastion"), (bastion.address.as_str(), bastion.port));
+        check_place(&at, place, bastion.user.as_deref(), &bastion.host_keys, found);
+    }
     for (key, path) in [("key", &access.key), ("known_hosts", &access.known_hosts)] {
         let good = path.as_ref().is_none_or(|path| path.to_str().is_some_and(is_path));
         ensure(found, &format!("{at}.{key}"), good, || UNSAFE_PATH.to_owned());
@@ -207,32 +270,15 @@ fn is_path(text: &str) -> bool {
         && text.chars().all(|c| c.is_alphanumeric() || "_./~+@,:=-".contains(c))
 }
 
-fn is_user(text: &str) -> bool {
-    text.len() <= 64
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
-        && text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+/// An instance of EC2 (`i-`), or another machine with an agent (`mi-`).
+fn is_instance(text: &str) -> bool {
+    let id = text.strip_prefix("mi-").or_else(|| text.strip_prefix("i-")).unwrap_or_default();
+    (8..=17).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-fn is_address(text: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
-}
-
-fn is_host_key(line: &str) -> bool {
-    let mut words = line.split(' ');
-    let kind = words.next().unwrap_or_default();
-    let known = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|prefix| kind.starts_with(prefix));
-    let base64 = |text: &str| {
-        text.len() >= 40
-            && text.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
-    };
-    let kind_chars = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-@.".contains(&b));
-    known && kind_chars && words.next().is_some_and(base64) && words.next().is_none()
+/// A name that SSM takes for a document.
+fn is_document(text: &str) -> bool {
+    (3..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 /// `distribution`'s grammar: a registry is told from a path by a dot, a port, or the name localhost.
@@ -271,23 +317,10 @@ mod tests {
     #[test]
     fn nothing_becomes_an_option_or_a_template() {
         all(
-            is_address,
-            &["10.0.0.1", "::1", "web-1.example", "localhost", "a_b.example"],
-            &["", "-oProxyCommand=x", "a b", "a\nb", "web;x", "{{ x }}", "a..b", "web-.example", "a\"b"],
-        );
-        all(is_user, &["deploy", "_x", "A.b-c"], &["", "-l", "a b", "a@b", "$(x)", "1a", "a\0"]);
-        all(
             is_path,
             &["~/.ssh/id_ed25519", "/etc/ssh/known", "keys/a+b", "ä/b"],
             &["", "-F/x", "a b", "a'b", "%h", "${HOME}", "{{x}}", "a\nb", "a\\b", "a`b"],
         );
-        let key = "AAAAC3NzaC1lZDI1NTE5AAAAIDu6d3GmZ0yq3Tn3yqfX1x0T2S6Zf3V8h8t9x5l2b3c4";
-        assert!(is_host_key(&format!("ssh-ed25519 {key}")));
-        for bad in
-            [format!("ssh-ed25519 {key}\nx"), format!("cert {key}"), "ssh-ed25519 AAAA".into(), key.into()]
-        {
-            assert!(!is_host_key(&bad), "{bad:?}");
-        }
     }
 
     #[test]

@@ -237,7 +237,7 @@ impl SourceMap<'_> {
     fn unknown(&self, path: &[&str], shown: &str, at: usize) -> Problem {
         let reason = match keys::nearest(path) {
             Some(nearest) => format!("is not a key; did you mean {nearest}?"),
-            None => "is not a key; docs/config.md lists all".to_owned(),
+            None => format!("is not a key of {FILE}"),
         };
         Problem { place: self.place(at), key: shown.to_owned(), reason }
     }

@@ -48,7 +48,7 @@ fn put<'v>(
     document: &mut DeTable<'v>,
     span: std::ops::Range<usize>,
 ) -> Result<(), String> {
-    let rest = one.variable.trim_start_matches("RELMAN_");
+    let rest = one.variable.strip_prefix("RELMAN_").unwrap_or(one.variable);
     let segments: Vec<&str> = rest.split("__").collect();
     let path = resolve(&segments, document)?;
     let borrowed: Vec<&str> = path.iter().map(String::as_str).collect();

@@ -140,6 +140,9 @@ pub struct Deployment {
     /// For a rollback: whether its success sets a hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sets_hold: bool,
+    /// Whether a rollback's hold stays in force when it succeeds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_hold: bool,
     /// The hosts that it is about.
     pub hosts: Vec<HostName>,
     /// Policies that were overridden, by the name of the flag.

@@ -10,7 +10,7 @@ use super::id::{Stream, Token};
 use super::time::Timestamp;
 
 /// The entry format that this code writes. It reads this and every older one.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 /// Longest body, in bytes: far below what any backend takes.
 pub const MAX_BODY: usize = 32 * 1024;
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deployment::{Holder, Kind, Outcome, ReturnPoint, Verdict, Withdrawn};
 use super::id::{CommitSha, DeploymentNumber, Digest, HostName};
+use super::infra::{InfraApplied, InfraFailed, InfraStarted};
 use super::plan::StepIndex;
 use super::release::{Release, ReleaseRef};
 use super::version::Version;
@@ -29,6 +30,23 @@ pub struct StepError {
     /// The evidence (last answers, exit code, OOM flag, log lines), an artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Digest>,
+}
+
+impl StepError {
+    /// The code of a host that has no candidate, or has gone back by itself.
+    pub const GONE: &str = "gone";
+    /// The code of a release that did not become healthy, or did not stay so.
+    pub const UNHEALTHY: &str = "unhealthy";
+
+    /// Whether the host has to be brought forward again before the step can work.
+    pub fn is_gone(&self) -> bool {
+        self.code == Self::GONE
+    }
+
+    /// Whether the release itself did wrong: a host that could not be reached is not its fault.
+    pub fn is_of_the_release(&self) -> bool {
+        matches!(self.code.as_str(), Self::GONE | Self::UNHEALTHY)
+    }
 }
 
 /// Which step of which deployment.
@@ -74,6 +92,9 @@ pub struct Started {
     /// For a rollback: whether its success sets a hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sets_hold: bool,
+    /// Whether a rollback's hold stays in force when this succeeds: it neither holds nor reverts what was withdrawn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_hold: bool,
     /// Overridden policies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,
@@ -202,6 +223,16 @@ pub enum Event {
         reason: String,
     },
 
+    /// An apply of the infrastructure is about to begin.
+    #[serde(rename = "infra.started")]
+    InfraStarted(Box<InfraStarted>),
+    /// The infrastructure is as its configuration says.
+    #[serde(rename = "infra.applied")]
+    InfraApplied(Box<InfraApplied>),
+    /// An apply did not come to its end.
+    #[serde(rename = "infra.failed")]
+    InfraFailed(Box<InfraFailed>),
+
     /// A version number was taken, before the build.
     #[serde(rename = "version.claimed")]
     VersionClaimed {
@@ -224,6 +255,19 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         conflicts: Vec<String>,
     },
+
+    /// The last entry of a stream that goes on in another ledger. Nothing follows it.
+    #[serde(rename = "ledger.moved")]
+    LedgerMoved {
+        /// Where, as `dynamodb:TABLE`.
+        to: String,
+    },
+    /// All before it was copied from another ledger, byte for byte.
+    #[serde(rename = "ledger.imported")]
+    LedgerImported {
+        /// Where it came from.
+        from: String,
+    },
 }
 
 impl Event {
@@ -244,15 +288,43 @@ impl Event {
             | Self::VerdictMarked { .. }
             | Self::HoldSet { .. }
             | Self::HoldLifted { .. }
+            | Self::InfraStarted(_)
+            | Self::InfraApplied(_)
+            | Self::InfraFailed(_)
             | Self::VersionClaimed { .. }
             | Self::ReleaseBound(_)
-            | Self::ReleaseTagged { .. } => None,
+            | Self::ReleaseTagged { .. }
+            | Self::LedgerMoved { .. }
+            | Self::LedgerImported { .. } => None,
         }
     }
 
     /// Whether only the holder of the lease may write it. Verdicts, holds and the release stream need none.
     pub fn needs_fence(&self) -> bool {
-        self.deployment().is_some() || matches!(self, Self::LeaseAcquired { .. } | Self::LeaseReleased {})
+        self.deployment().is_some()
+            || matches!(
+                self,
+                Self::LeaseAcquired { .. }
+                    | Self::LeaseReleased {}
+                    | Self::InfraStarted(_)
+                    | Self::InfraApplied(_)
+                    | Self::InfraFailed(_)
+            )
+    }
+
+    /// The artifacts that it names.
+    pub fn artifacts(&self) -> Vec<&Digest> {
+        match self {
+            Self::DeploymentStarted(started) => vec![&started.run],
+            Self::DeploymentPlanned { plan, return_point, .. } => {
+                let run = return_point.as_ref().map(|point| &point.run);
+                std::iter::once(plan).chain(run).collect()
+            }
+            Self::StepSucceeded { log, .. } => log.iter().collect(),
+            Self::StepFailed { error, log, .. } => error.evidence.iter().chain(log).collect(),
+            Self::ReleaseBound(release) => vec![&release.manifest],
+            _ => Vec::new(),
+        }
     }
 
     /// The event's name, as `kind` in the entry.
@@ -272,9 +344,14 @@ impl Event {
             Self::VerdictMarked { .. } => "verdict.marked",
             Self::HoldSet { .. } => "hold.set",
             Self::HoldLifted { .. } => "hold.lifted",
+            Self::InfraStarted(_) => "infra.started",
+            Self::InfraApplied(_) => "infra.applied",
+            Self::InfraFailed(_) => "infra.failed",
             Self::VersionClaimed { .. } => "version.claimed",
             Self::ReleaseBound(_) => "release.bound",
             Self::ReleaseTagged { .. } => "release.tagged",
+            Self::LedgerMoved { .. } => "ledger.moved",
+            Self::LedgerImported { .. } => "ledger.imported",
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod drift;
 pub mod entry;
 pub mod event;
 pub mod id;
+pub mod infra;
 pub mod plan;
 pub mod policy;
 pub mod project;

@@ -25,8 +25,10 @@ pub enum Ancestry {
 /// Whether a target brings withdrawn commits back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Withdrawal {
-    /// It holds none of them, or reverts each that it holds.
+    /// It holds none of them: they may still come back with a later push.
     Absent,
+    /// It reverts each that it holds.
+    Reverted,
     /// It still holds these.
     Present(Vec<CommitSha>),
     /// The history is not at hand, so nobody can tell.
@@ -101,8 +103,13 @@ pub enum Refusal {
 /// What to do with a deploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    /// Go on; these overrides were needed.
-    Go(Vec<String>),
+    /// Go on.
+    Go {
+        /// The overrides that were needed.
+        overrides: Vec<String>,
+        /// Whether a rollback's hold stays in force when it succeeds.
+        keeps_hold: bool,
+    },
     /// The environment is ahead already: an older push that came late. Not an error.
     Superseded,
     /// No.
@@ -118,6 +125,7 @@ pub fn admit_deploy(
     overrides: Overrides,
 ) -> Admission {
     let mut used = Vec::new();
+    let absent = hold.as_ref().is_some_and(|(_, withdrawal)| *withdrawal == Withdrawal::Absent);
     if let Some((serving, ancestry @ (Ancestry::Older | Ancestry::Diverged))) = serving {
         match (ancestry, named) {
             (Ancestry::Older, false) => return Admission::Superseded,
@@ -145,7 +153,7 @@ pub fn admit_deploy(
             Some(refusal) => return Admission::Refused(refusal),
         }
     }
-    Admission::Go(used)
+    Admission::Go { overrides: used, keeps_hold: absent && !overrides.fixes }
 }
 
 fn judge_hold(target: &str, hold: &Hold, withdrawal: Withdrawal) -> Option<Refusal> {
@@ -158,7 +166,7 @@ fn judge_hold(target: &str, hold: &Hold, withdrawal: Withdrawal) -> Option<Refus
     };
     let (bad, good) = (withdrawn.bad.version.tag(), withdrawn.good.version.tag());
     match withdrawal {
-        Withdrawal::Absent => None,
+        Withdrawal::Absent | Withdrawal::Reverted => None,
         Withdrawal::Present(commits) => Some(Refusal::BringsBack {
             target: target.to_owned(),
             commits: commits.len(),

@@ -11,9 +11,11 @@ use super::deployment::{Deployment, Hold, Kind, Outcome, Phase, Verdict};
 use super::entry::Entry;
 use super::event::{Direction, Event, Started};
 use super::id::{CommitSha, DeploymentNumber, Digest, Stream};
+use super::infra::InfraRecord;
 use super::record::{
     ClaimRecord, EnvironmentRecord, HostRecord, Key, Record, ReleaseRecord, ServiceRecord, VerdictRecord,
 };
+use super::step::Step;
 use super::version::Version;
 
 /// Records by key.
@@ -84,6 +86,14 @@ pub enum Illegal {
     /// There is nothing to lift.
     #[error("there is no hold")]
     NoHold,
+    /// The stream goes on in another ledger.
+    #[error("{stream} goes on in ledger {to}")]
+    Moved {
+        /// The stream.
+        stream: Stream,
+        /// That ledger.
+        to: String,
+    },
 }
 
 /// The keys that [`project`] wants to see before it decides.
@@ -97,7 +107,15 @@ pub fn reads(stream: &Stream, event: &Event) -> Vec<Key> {
             let version = &release.identity.version;
             vec![Key::of_service(service), Key::of_claim(service, version), Key::of_release(service, version)]
         }
-        Event::ReleaseTagged { version, .. } => vec![Key::of_release(service, version)],
+        Event::InfraStarted(_) | Event::InfraApplied(_) | Event::InfraFailed(_) => {
+            vec![Key::of_environment(stream), Key::of_infra(stream)]
+        }
+        Event::ReleaseTagged { version, .. } => {
+            vec![Key::of_service(service), Key::of_release(service, version)]
+        }
+        Event::LedgerMoved { .. } | Event::LedgerImported { .. } if stream.environment.is_none() => {
+            vec![Key::of_service(service)]
+        }
         _ => {
             let mut keys = vec![Key::of_environment(stream)];
             keys.extend(event.deployment().map(|n| Key::of_deployment(stream, n)));
@@ -115,11 +133,13 @@ pub fn project(entry: &Entry, before: &Records) -> Result<Records, Illegal> {
         entry.event,
         Event::VersionClaimed { .. } | Event::ReleaseBound(_) | Event::ReleaseTagged { .. }
     );
-    if release_event == entry.stream.environment.is_some() {
+    let of_either = matches!(entry.event, Event::LedgerMoved { .. } | Event::LedgerImported { .. });
+    let of_releases = entry.stream.environment.is_none();
+    if !of_either && release_event != of_releases {
         return Err(Illegal::WrongStream { kind: entry.event.kind(), stream: entry.stream.clone() });
     }
     let mut after = Records::new();
-    if release_event {
+    if of_releases {
         project_release(entry, before, &mut after)?;
     } else {
         project_environment(entry, before, &mut after)?;
@@ -133,6 +153,7 @@ fn project_release(entry: &Entry, before: &Records, after: &mut Records) -> Resu
         Some(Record::Service(totals)) => totals.clone(),
         _ => ServiceRecord::default(),
     };
+    refuse_moved(entry, totals.moved_to.as_ref())?;
     match &entry.event {
         Event::VersionClaimed { version, commit } => {
             let key = Key::of_claim(service, version);
@@ -191,9 +212,20 @@ fn project_release(entry: &Entry, before: &Records, after: &mut Records) -> Resu
             record.conflicts.clone_from(conflicts);
             after.insert(key, Record::Release(record));
         }
+        Event::LedgerMoved { to } => {
+            totals.moved_to = Some(to.clone());
+            after.insert(Key::of_service(service), Record::Service(totals));
+        }
         _ => {}
     }
     Ok(())
+}
+
+fn refuse_moved(entry: &Entry, moved_to: Option<&String>) -> Result<(), Illegal> {
+    match moved_to {
+        Some(to) => Err(Illegal::Moved { stream: entry.stream.clone(), to: to.clone() }),
+        None => Ok(()),
+    }
 }
 
 fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> Result<(), Illegal> {
@@ -203,8 +235,18 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
         _ => EnvironmentRecord::default(),
     };
     let was = environment.clone();
+    refuse_moved(entry, environment.moved_to.as_ref())?;
     match &entry.event {
         Event::LeaseAcquired { .. } | Event::LeaseReleased {} => {}
+        Event::InfraStarted(_) | Event::InfraApplied(_) | Event::InfraFailed(_) => {
+            project_infra(entry, before, after);
+        }
+        Event::LedgerMoved { to } => {
+            if let Some(active) = environment.active {
+                return Err(Illegal::Active(active));
+            }
+            environment.moved_to = Some(to.clone());
+        }
         Event::VerdictMarked { version, verdict, reason } => {
             put_verdict(entry, version, *verdict, Some(reason.clone()), after);
         }
@@ -253,6 +295,27 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
     Ok(())
 }
 
+fn project_infra(entry: &Entry, before: &Records, after: &mut Records) {
+    let key = Key::of_infra(&entry.stream);
+    let mut record = match before.get(&key) {
+        Some(Record::Infra(record)) => record.as_ref().clone(),
+        _ => InfraRecord::default(),
+    };
+    match &entry.event {
+        Event::InfraApplied(applied) => {
+            record = InfraRecord {
+                open: false,
+                applied: Some(applied.as_ref().clone()),
+                since: Some(entry.at),
+                actor: Some(entry.actor.clone()),
+            };
+        }
+        // One that failed may have done half: it stays open until one is known to be done.
+        _ => record.open = true,
+    }
+    after.insert(key, Record::Infra(Box::new(record)));
+}
+
 fn put_verdict(
     entry: &Entry,
     version: &Version,
@@ -286,6 +349,7 @@ fn begin(entry: &Entry, started: &Started) -> Deployment {
         rollback_of: started.rollback_of,
         withdrawn: started.withdrawn.clone(),
         sets_hold: started.sets_hold,
+        keeps_hold: started.keeps_hold,
         hosts: started.hosts.clone(),
         overrides: started.overrides.clone(),
         plan: None,
@@ -334,14 +398,15 @@ fn advance(
             if forward {
                 deployment.phase = match step.name.as_str() {
                     _ if deployment.committed => Phase::Finishing,
-                    "shift" => Phase::RollingOut,
-                    "bake" => Phase::Baking,
+                    Step::SHIFT => Phase::RollingOut,
+                    Step::BAKE => Phase::Baking,
                     _ => deployment.phase,
                 };
             }
         }
         Event::StepSucceeded { step, .. } => {
-            let final_on_host = deployment.committed && matches!(step.name.as_str(), "confirm" | "shift");
+            let final_on_host =
+                deployment.committed && matches!(step.name.as_str(), Step::CONFIRM | Step::SHIFT);
             if let (true, Some(host)) = (final_on_host, &step.host) {
                 let record = HostRecord {
                     host: host.clone(),
@@ -407,7 +472,7 @@ fn finish(
         return;
     }
     let after_rollback = environment.hold.as_ref().is_some_and(|hold| hold.withdrawn.is_some());
-    if deployment.kind == Kind::Deploy && after_rollback {
+    if deployment.kind == Kind::Deploy && after_rollback && !deployment.keeps_hold {
         environment.hold = None;
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::deployment::{Deployment, Hold, Verdict};
 use super::id::{CommitSha, DeploymentNumber, Digest, HostName, ServiceName, Stream};
+use super::infra::InfraRecord;
 use super::release::{Release, ReleaseRef};
 use super::time::Timestamp;
 use super::version::Version;
@@ -122,6 +123,11 @@ impl Key {
         Self::environment(stream, format!("HOST#{host}"))
     }
 
+    /// Of [`Record::Infra`].
+    pub fn of_infra(stream: &Stream) -> Self {
+        Self::environment(stream, "INFRA".to_owned())
+    }
+
     /// Of [`Record::Verdict`].
     pub fn of_verdict(stream: &Stream, version: &Version) -> Self {
         Self::environment(stream, format!("VER#{}", version.order_key()))
@@ -138,6 +144,9 @@ pub struct ServiceRecord {
     /// The release bound last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_release: Option<Version>,
+    /// The ledger in which the releases go on; none while this one is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }
 
 /// A version number that belongs to a commit, built or not.
@@ -186,6 +195,9 @@ pub struct EnvironmentRecord {
     /// A stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// The ledger in which the environment goes on; none while this one is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }
 
 /// What a host confirmed last.
@@ -241,6 +253,8 @@ pub enum Record {
     Host(HostRecord),
     /// A verdict.
     Verdict(VerdictRecord),
+    /// What the infrastructure was last brought to.
+    Infra(Box<InfraRecord>),
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The steps of a deployment: a closed, serialisable enum. What undoes a step is a step again.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::id::HostName;
@@ -55,6 +57,13 @@ pub enum Step {
 }
 
 impl Step {
+    /// Name of [`Step::Shift`]; entries tell steps by name, and some names decide what an entry amounts to.
+    pub const SHIFT: &str = "shift";
+    /// Name of [`Step::Bake`].
+    pub const BAKE: &str = "bake";
+    /// Name of [`Step::Confirm`].
+    pub const CONFIRM: &str = "confirm";
+
     /// The step that undoes this one, if there is anything to undo.
     pub fn undo(&self) -> Option<Step> {
         match self {
@@ -90,11 +99,11 @@ impl Step {
             Self::Configure { .. } => "configure",
             Self::Prepare { .. } => "prepare",
             Self::Discard { .. } => "discard",
-            Self::Shift { .. } => "shift",
+            Self::Shift { .. } => Self::SHIFT,
             Self::Revert { .. } => "revert",
-            Self::Bake { .. } => "bake",
+            Self::Bake { .. } => Self::BAKE,
             Self::Commit => "commit",
-            Self::Confirm { .. } => "confirm",
+            Self::Confirm { .. } => Self::CONFIRM,
             Self::Retire { .. } => "retire",
         }
     }
@@ -108,6 +117,15 @@ impl Step {
     /// is a warning; a shift that a host did not confirm is not.
     pub fn may_lag(&self) -> bool {
         matches!(self, Self::Retire { .. })
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host() {
+            Some(host) => write!(f, "{} {host}", self.name()),
+            None => f.write_str(self.name()),
+        }
     }
 }
 

@@ -163,7 +163,7 @@ fn withdrawn_commits_stay_until_they_are_reverted() {
     assert_eq!(ask(&good), Withdrawal::Absent);
     assert_eq!(ask(&bad), Withdrawal::Present(vec![bad.clone()]));
     assert_eq!(ask(&next), Withdrawal::Present(vec![bad.clone()]));
-    assert_eq!(ask(&revert), Withdrawal::Absent);
+    assert_eq!(ask(&revert), Withdrawal::Reverted);
     assert_eq!(ask(&again), Withdrawal::Present(vec![bad.clone()]));
     assert_eq!(ask(&hex::encode([7; 20]).parse().unwrap()), Withdrawal::Unknown);
     // Two withdrawn, one of them reverted.
@@ -186,7 +186,7 @@ fn reverting_a_merge_reverts_what_it_brought() {
     let revert = lab.commit(&format!(
         "Revert \"side\"\n\nThis reverts commit {merge}, reversing\nchanges made to {good}."
     ));
-    assert_eq!(repository.withdrawal(&revert, &merge, &good).unwrap(), Withdrawal::Absent);
+    assert_eq!(repository.withdrawal(&revert, &merge, &good).unwrap(), Withdrawal::Reverted);
 }
 
 #[test]

@@ -208,6 +208,7 @@ impl Repository {
         }
         let gone = self.reverted(&git, &news)?;
         let held: Vec<Oid> = withdrawn.into_iter().filter(|oid| !lacking.contains(oid)).collect();
+        let holds = !held.is_empty();
         let merge = |oid: &Oid| git.find_commit(*oid).is_ok_and(|commit| commit.parent_count() > 1);
         let only_merges = held.iter().all(merge);
         let present = held
@@ -215,7 +216,11 @@ impl Repository {
             .filter(|oid| !gone.contains(oid) && (only_merges || !merge(oid)))
             .map(|oid| self.sha(oid))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(if present.is_empty() { Withdrawal::Absent } else { Withdrawal::Present(present) })
+        Ok(match (holds, present.is_empty()) {
+            (false, _) => Withdrawal::Absent,
+            (true, true) => Withdrawal::Reverted,
+            (true, false) => Withdrawal::Present(present),
+        })
     }
 
     /// What the reverts among these commits (newest first) take back, reverts of reverts considered.

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::play::Tool;
 use super::play::inventory::Way;
 use super::play::outcome;
-use super::play::{Tool, process};
 use super::roles::{self, Roles};
 use super::wire::redact::Redactor;
 use super::wire::{HostAddress, HostError, HostErrorCode};
 use super::{Fleet, HostResult, Identity, Replies, Reply, Task};
+use crate::child;
 use crate::domain::id::{Digest, HostName};
 
 /// Where the roles install it.
@@ -58,7 +59,7 @@ impl Local {
         command.args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         // A request is made of maps with text keys: it always has a form in JSON.
         let request = serde_json::to_vec(&self.identity.request(&task.command)).unwrap_or_default();
-        match process::run(command, &request).await {
+        match child::run(command, &request).await {
             Ok(printed) => outcome::answer(printed.rc, &printed.stdout, &printed.stderr),
             Err(error) => Err(no_answer(format!("relman-host cannot be run: {error}"))),
         }

@@ -17,6 +17,10 @@ pub mod play;
 pub mod playbook;
 #[cfg(feature = "cli")]
 pub mod roles;
+#[cfg(feature = "cli")]
+pub mod ssh;
+#[cfg(feature = "cli")]
+pub mod ssm;
 pub mod wire;
 
 use crate::domain::id::{Digest, EnvironmentName, HostName, ServiceName, Token};

@@ -8,16 +8,16 @@
 pub mod inventory;
 pub mod outcome;
 mod pipe;
-pub(super) mod process;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::child::folder::{Folder, VARIABLES};
+use crate::child::{self, Program};
 use crate::domain::id::HostName;
 use crate::host::wire::HostAddress;
 use inventory::{AddressError, Files, Way};
@@ -27,11 +27,6 @@ use outcome::Outcome;
 const CALLBACK: &str = include_str!("../../ansible/callback_plugins/relman.py");
 
 const INVENTORY: &str = "inventory.json";
-const VARIABLES: &str = "variables";
-/// Sets the signal that a child gets when its parent dies; part of util-linux, which every Debian has.
-const SETPRIV: &str = "/usr/bin/setpriv";
-/// What it ends with when there is no such program.
-const NOT_THERE: i32 = 127;
 
 /// How `ansible-playbook` is found and what it is given of this process's environment.
 #[derive(Debug, Clone)]
@@ -54,7 +49,7 @@ impl Tool {
         given.retain(|name, _| !name.to_string_lossy().starts_with("ANSIBLE_"));
         command.arg("--version").env_clear().envs(given);
         let what = || format!("{} --version", self.command);
-        let printed = process::run(command, &[]).await.map_err(|source| failed(what())(source))?;
+        let printed = child::run(command, &[]).await.map_err(|source| failed(what())(source))?;
         if printed.rc != 0 {
             let said = printed.stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
             let source = io::Error::other(said.to_owned());
@@ -211,11 +206,7 @@ impl Play<'_> {
         if !self.playbook.is_file() {
             return Err(PlayError::NoPlaybook(self.playbook.to_owned()));
         }
-        let directory = tempfile::Builder::new()
-            .prefix("relman-")
-            .permissions(std::fs::Permissions::from_mode(0o700))
-            .tempdir()
-            .map_err(failed("making a temporary directory"))?;
+        let directory = Folder::make().map_err(failed("making a temporary directory"))?;
         let files = Files::of(self.hosts, self.way, directory.path())?;
         let write = |path: &Path, text: &str| {
             std::fs::write(path, text).map_err(failed(format!("writing {}", path.display())))
@@ -226,15 +217,9 @@ impl Play<'_> {
 
         let playbook = self.playbook.canonicalize().map_err(failed(self.playbook.display().to_string()))?;
         // A relman that is killed takes the playbook with it: it would wait for its variables for ever.
-        let setpriv = Path::new(SETPRIV).exists();
-        let mut command = match setpriv {
-            true => tokio::process::Command::new(SETPRIV),
-            false => tokio::process::Command::new(&self.tool.command),
-        };
-        if setpriv {
-            command.args(["--pdeathsig", "TERM", "--", &self.tool.command]);
-        }
-        command
+        let mut program = Program::new(&self.tool.command);
+        program
+            .command
             .args(argv(&playbook, directory.path()))
             .env_clear()
             .envs(environment(&self.tool.environment, self.owner, &playbook, directory.path()))
@@ -246,13 +231,10 @@ impl Play<'_> {
             command: self.tool.command.clone(),
             requirements: playbook.with_file_name("requirements.txt"),
         };
-        let printed = process::run(command, &[]).await.map_err(|source| match source.kind() {
+        let printed = program.run(std::future::pending()).await.map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => no_ansible(),
             _ => failed(format!("running {}", self.tool.command))(source),
         })?;
-        if setpriv && printed.rc == NOT_THERE {
-            return Err(no_ansible());
-        }
         drop(variables);
         let results = std::fs::read_to_string(directory.path().join("results")).unwrap_or_default();
         Ok(Played { outcomes: outcome::read(&results), log: printed.stdout + &printed.stderr })

@@ -18,7 +18,7 @@ use crate::domain::id::Digest;
 const RELEVANT: [&str; 2] = ["roles", "site.yml"];
 
 /// The roles with everything that they are given.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Roles {
     /// The directory with `site.yml` and `perform.yml`.
     pub directory: PathBuf,

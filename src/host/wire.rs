@@ -1,6 +1,7 @@
 //! The requests that `relman-host` understands and what it answers: JSON on stdin, one JSON answer on stdout, the
 //! verdict as exit code. Whoever carries it (Ansible, a local process, later SSH and SSM) never looks inside.
 
+pub mod address;
 pub mod redact;
 
 use std::collections::BTreeMap;
@@ -361,6 +362,23 @@ pub struct HostAddress {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Pinned host keys, as lines of an OpenSSH public key file (`ssh-ed25519 AAAA…`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_keys: Vec<String>,
+}
+
+/// A host through which others are reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bastion {
+    /// Address or DNS name.
+    pub address: String,
+    /// SSH port.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// The user to log in as; none: as at the hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Pinned host keys, as those of a host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_keys: Vec<String>,
 }

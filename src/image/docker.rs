@@ -8,9 +8,9 @@ use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{BuildImageOptionsBuilder, PushImageOptionsBuilder};
 use futures_util::StreamExt as _;
-use hyper::header::HeaderValue;
 
 use super::{BuildRequest, Builder, Cause, ImageError, Output};
+use crate::engine;
 use crate::host::wire::Secret;
 
 /// A login for a push.
@@ -46,8 +46,6 @@ impl std::fmt::Debug for DockerBuilder {
 
 /// Where the engine is when nobody says.
 pub const SOCKET: &str = "unix:///var/run/docker.sock";
-/// The header that carries a login to the engine.
-const LOGIN: &str = "x-registry-auth";
 /// Seconds: sending a large context takes its time.
 const TIMEOUT: u64 = 900;
 /// Lines of output that a failure shows.
@@ -67,13 +65,10 @@ impl DockerBuilder {
             _ => return Err(self.unavailable("only unix:// and tcp:// addresses are known".into())),
         };
         let docker = docker.map_err(|e| self.unavailable(Box::new(e)))?;
-        let docker = docker.with_request_modifier(|mut request| {
-            if let Some(login) = request.headers_mut().get_mut(LOGIN) {
-                url_safe(login);
-            }
-            request
-        });
-        docker.negotiate_version().await.map_err(|e| self.unavailable(Box::new(e)))
+        engine::with_readable_logins(docker)
+            .negotiate_version()
+            .await
+            .map_err(|e| self.unavailable(Box::new(e)))
     }
 
     fn unavailable(&self, source: Cause) -> ImageError {
@@ -173,25 +168,6 @@ fn credentials(login: PushLogin, registry: String) -> DockerCredentials {
     }
 }
 
-/// From base64 to its URL-safe form, padded. The engine reads no other, and bollard writes the standard one: a
-/// password with `~`, `>`, `?` or a letter outside of ASCII would be a login that cannot be read.
-fn url_safe(login: &mut HeaderValue) {
-    let bytes: Vec<u8> = login
-        .as_bytes()
-        .iter()
-        .map(|byte| match byte {
-            b'+' => b'-',
-            b'/' => b'_',
-            other => *other,
-        })
-        .collect();
-    // Every byte was in a header before or is visible ASCII.
-    if let Ok(mut value) = HeaderValue::from_bytes(&bytes) {
-        value.set_sensitive(true);
-        *login = value;
-    }
-}
-
 fn said(error: &bollard::errors::Error) -> String {
     match error {
         bollard::errors::Error::DockerStreamError { error } => error.clone(),
@@ -283,13 +259,6 @@ mod tests {
         engine.await.unwrap()
     }
 
-    #[test]
-    fn both_letters_that_differ_are_replaced_and_the_login_stays_hidden() {
-        let mut value = HeaderValue::from_static("a+b/c=");
-        url_safe(&mut value);
-        assert_eq!((value.to_str().unwrap(), value.is_sensitive()), ("a-b_c=", true));
-    }
-
     #[tokio::test]
     async fn a_login_is_in_the_alphabet_that_the_engine_reads() {
         // {"username":"ada","password":"~~~ÿ>?",…}
@@ -297,7 +266,7 @@ mod tests {
         assert!(expected.contains('-'), "both alphabets would do");
         let request = pushed("~~~ÿ>?").await;
         let mut lines = request.lines().filter_map(|line| line.split_once(": "));
-        let login = lines.find(|(name, _)| name.eq_ignore_ascii_case(LOGIN)).map(|(_, value)| value);
+        let login = lines.find(|(name, _)| name.eq_ignore_ascii_case(engine::LOGIN)).map(|(_, value)| value);
         assert_eq!(login, Some(expected), "{request}");
     }
 

@@ -5,6 +5,7 @@
 pub(crate) mod append;
 pub(crate) mod fence;
 pub(crate) mod fixture;
+pub(crate) mod import;
 pub(crate) mod lease;
 #[cfg(feature = "cli")]
 pub(crate) mod model;
@@ -102,6 +103,15 @@ macro_rules! ledger_contract {
                 hosts_and_verdicts_are_listed,
                 lists_of_similar_names_are_apart,
                 a_cursor_of_another_list_is_only_a_place,
+            }
+            import {
+                invariant_8_what_is_imported_is_the_same_byte_for_byte,
+                an_entry_is_imported_once,
+                an_entry_that_does_not_follow_is_refused,
+                an_entry_of_another_ledger_is_refused,
+                a_history_of_its_own_is_not_mixed_with_another,
+                invariant_3_fences_grow_on_after_an_import,
+                a_stream_that_moved_takes_nothing_more,
             }
             race {
                 appends_at_once_make_one_chain,

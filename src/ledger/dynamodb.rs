@@ -184,4 +184,8 @@ impl Ledger for DynamoLedger {
             .await?;
         Ok(())
     }
+
+    async fn import(&self, entry: &Sealed) -> Result<(), LedgerError> {
+        self.store().await?.import(entry).await
+    }
 }

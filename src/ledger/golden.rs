@@ -12,6 +12,7 @@ use crate::domain::deployment::{Kind, Outcome, ReturnPoint, Verdict, Withdrawn};
 use crate::domain::entry::{ChainHash, Draft, Head, SCHEMA, Sealed};
 use crate::domain::event::{Direction, Event, Started, StepError, StepRef};
 use crate::domain::id::{Digest, HostName};
+use crate::domain::infra::{InfraApplied, InfraFailed, InfraStarted, StateId};
 use crate::domain::release::Release;
 
 #[derive(Serialize, Deserialize)]
@@ -33,6 +34,10 @@ fn log() -> Option<Digest> {
     Some(Digest::of(b"log"))
 }
 
+fn state() -> StateId {
+    StateId { lineage: "b365a6bc-12e0-9bbb-1848-89a6d1edaeb5".into(), serial: 17 }
+}
+
 fn deployments(full: bool) -> Vec<Event> {
     let deployment = 142;
     let withdrawn = Withdrawn {
@@ -52,6 +57,7 @@ fn deployments(full: bool) -> Vec<Event> {
             rollback_of: full.then_some(141),
             withdrawn: full.then_some(withdrawn),
             sets_hold: full,
+            keeps_hold: false,
             overrides: if full { vec!["allow_older".into()] } else { vec![] },
         })),
         Event::DeploymentPlanned {
@@ -96,6 +102,30 @@ fn others(full: bool) -> Vec<Event> {
             adopted: !full,
             tools: "relman 0.1.0, engine 28.0".into(),
         })),
+        Event::InfraStarted(Box::new(InfraStarted {
+            location: "infra/live/single".into(),
+            configuration: full.then(|| Digest::of(b"configuration")),
+            state: full.then(state),
+            plan: Digest::of(b"plan"),
+            created: 3,
+            updated: 0,
+            deleted: 1,
+        })),
+        Event::InfraApplied(Box::new(InfraApplied {
+            location: "infra/live/single, workspace blue".into(),
+            configuration: full.then(|| Digest::of(b"configuration")),
+            state: full.then(state),
+            hosts: full.then(|| Digest::of(b"hosts")),
+            log: log().filter(|_| full),
+        })),
+        Event::InfraFailed(Box::new(InfraFailed {
+            location: "infra/live/single".into(),
+            error: StepError {
+                code: "failed".into(),
+                message: "creating EC2 Instance: UnauthorizedOperation".into(),
+                evidence: full.then(|| Digest::of(b"evidence")),
+            },
+        })),
         Event::ReleaseTagged {
             version: version("1.4.2"),
             tags: vec!["v1.4.2".into(), "git:v1.4.2".into()],
@@ -121,20 +151,32 @@ fn plain() -> Vec<Event> {
         hold("until Monday"),
         Event::HoldLifted { reason: "it is Monday".into() },
         claimed("1.4.2-rc.1", &commit("abc")),
+        Event::LedgerMoved { to: "dynamodb:relman-ledger".into() },
+        Event::LedgerImported { from: "sqlite:/srv/relman/ledger.db".into() },
     ]
+}
+
+/// A deploy beside what a rollback withdrew.
+fn beside() -> Event {
+    let Some(Event::DeploymentStarted(started)) = deployments(false).into_iter().next() else {
+        unreachable!("the first of the list")
+    };
+    Event::DeploymentStarted(Box::new(Started { keeps_hold: true, ..*started }))
 }
 
 /// One entry of each kind, and one with the least where there are optional fields.
 fn examples() -> Vec<(String, Sealed)> {
     let full = plain().into_iter().chain(deployments(true)).chain(others(true)).map(|event| (event, true));
     let least = deployments(false).into_iter().chain(others(false)).map(|event| (event, false));
-    full.chain(least)
-        .map(|(event, full)| {
+    full.map(|(event, full)| (event, full, ""))
+        .chain(least.map(|(event, full)| (event, full, ".least")))
+        .chain(std::iter::once((beside(), true, ".beside")))
+        .map(|(event, full, suffix)| {
             let stream = match event.kind() {
                 "version.claimed" | "release.bound" | "release.tagged" => releases(),
                 _ => production(),
             };
-            let name = format!("{}{}", event.kind(), if full { "" } else { ".least" });
+            let name = format!("{}{suffix}", event.kind());
             let head = Head { seq: 41, hash: ChainHash::of_body("the entry before"), fence: 6 };
             let fence = match &event {
                 Event::LeaseAcquired { .. } => 7,
@@ -257,7 +299,7 @@ fn wrong_values_do_not_fit_the_schema() {
     let validator = validator();
     let (_, sealed) = examples().into_iter().find(|(name, _)| name == "release.bound").unwrap();
     for (place, wrong) in [
-        ("/schema", json!(2)),
+        ("/schema", json!(3)),
         ("/stream", json!("web/production/x")),
         ("/stream", json!("Web")),
         ("/seq", json!(0)),

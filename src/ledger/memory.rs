@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Lease, LeaseView, Ledger, LedgerError, Location, Page, Take, rules};
+use super::rules::{self, Written};
+use super::{Lease, LeaseView, Ledger, LedgerError, Location, Page, Take};
 use crate::domain::entry::{ChainHash, Draft, Head, Sealed};
+use crate::domain::event::Event;
 use crate::domain::id::{Fence, Stream, Token};
 use crate::domain::project::{Records, reads};
 use crate::domain::record::{Key, Listing, Record};
@@ -74,14 +76,24 @@ pub struct MemoryLedger {
 
 impl Default for MemoryLedger {
     fn default() -> Self {
-        Self::new(Token::from_bits([7; 16]))
+        Self::new(Self::default_id())
     }
 }
 
 impl MemoryLedger {
     /// An empty ledger of this id.
     pub fn new(id: Token) -> Self {
-        Self { id, location: Location("memory".to_owned()), state: Mutex::default() }
+        Self::named(id, "memory")
+    }
+
+    /// The same under another name: where there are two, messages must tell them apart.
+    pub fn named(id: Token, name: &str) -> Self {
+        Self { id, location: Location(name.to_owned()), state: Mutex::default() }
+    }
+
+    /// The id of a ledger that nobody gave one.
+    pub fn default_id() -> Token {
+        Token::from_bits([7; 16])
     }
 
     /// Makes later calls fail. Several faults may wait at once; the first that fits counts.
@@ -166,14 +178,23 @@ impl MemoryLedger {
         fence: u64,
         draft: Draft,
     ) -> Result<Sealed, LedgerError> {
+        let before = self.before(state, stream, &draft.event)?;
+        let head = self.head_of(state, stream);
+        let written = rules::write(&self.location, stream, &head, fence, draft, &before)?;
+        self.put(state, stream, written)
+    }
+
+    fn before(&self, state: &State, stream: &Stream, event: &Event) -> Result<Records, LedgerError> {
         let mut before = Records::new();
-        for key in reads(stream, &draft.event) {
+        for key in reads(stream, event) {
             if let Some(body) = state.records.get(&key) {
                 before.insert(key.clone(), self.record(&key, body)?);
             }
         }
-        let head = self.head_of(state, stream);
-        let written = rules::write(&self.location, stream, &head, fence, draft, &before)?;
+        Ok(before)
+    }
+
+    fn put(&self, state: &mut State, stream: &Stream, written: Written) -> Result<Sealed, LedgerError> {
         let mut texts = Vec::new();
         for (key, record) in &written.records {
             let body = serde_json::to_string(record)
@@ -332,6 +353,24 @@ impl Ledger for MemoryLedger {
             self.write(state, &lease.stream, lease.fence.number, draft)?;
             if let Some(view) = state.lease(&lease.stream).cloned() {
                 state.put_lease(&lease.stream, LeaseView { released: true, ..view });
+            }
+            Ok(())
+        })
+    }
+
+    async fn import(&self, entry: &Sealed) -> Result<(), LedgerError> {
+        self.call(Call::Append, |state| {
+            let stream = &entry.entry.stream;
+            let found = self.open(state, stream, entry.entry.seq)?;
+            if rules::imported(&self.location, entry, found.as_ref())? {
+                return Ok(());
+            }
+            let before = self.before(state, stream, &entry.entry.event)?;
+            let head = self.head_of(state, stream);
+            let written = rules::import(&self.location, &head, entry, &before)?;
+            self.put(state, stream, written)?;
+            if let Some(lease) = rules::imported_lease(entry, state.lease(stream).cloned()) {
+                state.put_lease(stream, lease);
             }
             Ok(())
         })

@@ -221,4 +221,11 @@ pub trait Ledger: Send + Sync {
 
     /// Gives the lease back and records `lease.released`.
     async fn release(&self, lease: &Lease, draft: Draft) -> Result<(), LedgerError>;
+
+    /// Writes an entry that another ledger of the same id sealed, byte for byte, with the records and the lease that
+    /// follow from it. There already: nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Entry`] when it is not what follows here; nothing was written then.
+    async fn import(&self, entry: &Sealed) -> Result<(), LedgerError>;
 }

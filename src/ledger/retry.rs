@@ -134,6 +134,10 @@ impl Ledger for RetryLedger {
     async fn release(&self, lease: &Lease, draft: Draft) -> Result<(), LedgerError> {
         self.retry(|| self.inner.release(lease, draft.clone())).await
     }
+
+    async fn import(&self, entry: &Sealed) -> Result<(), LedgerError> {
+        self.retry(|| self.inner.import(entry)).await
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,18 @@
 //! What every ledger decides in the same way, as pure functions: which fence counts, who may take a lease, what an
 //! append writes, where a page begins. A backend brings the transaction around them.
 
+use std::time::Duration;
+
 use super::{LeaseView, LedgerError, Location, Take};
 use crate::domain::deployment::Holder;
-use crate::domain::entry::{Draft, EntryError, Head, Sealed};
+use crate::domain::entry::{Draft, Entry, EntryError, Head, Sealed};
 use crate::domain::event::Event;
 use crate::domain::id::{Fence, Stream};
 use crate::domain::project::{Records, project};
 use crate::domain::record::{Key, Listing};
+
+/// How long a lease lasts that was imported: the entry does not say.
+const IMPORTED: Duration = Duration::from_secs(60);
 
 /// What one append writes.
 pub(crate) struct Written {
@@ -29,6 +34,54 @@ pub(crate) fn write(
     let records = project(&sealed.entry, before)?;
     let head = sealed.head(head);
     Ok(Written { sealed, head, records })
+}
+
+/// Checks an entry of another ledger against `head` and folds it over the records that it reads.
+pub(crate) fn import(
+    location: &Location,
+    head: &Head,
+    sealed: &Sealed,
+    before: &Records,
+) -> Result<Written, LedgerError> {
+    sealed.follows(head).map_err(|source| entry(location, source))?;
+    let records = project(&sealed.entry, before)?;
+    Ok(Written { sealed: sealed.clone(), head: sealed.head(head), records })
+}
+
+/// Whether an entry to import is there already: `found` is what has its place. Another one is a history of its own.
+pub(crate) fn imported(
+    location: &Location,
+    sealed: &Sealed,
+    found: Option<&Sealed>,
+) -> Result<bool, LedgerError> {
+    match found {
+        None => Ok(false),
+        Some(found) if found.hash == sealed.hash => Ok(true),
+        Some(_) => {
+            let Entry { stream, seq, .. } = &sealed.entry;
+            Err(misuse(
+                location,
+                format!("its entry {seq} of {stream} is another one: it has a history of its own"),
+            ))
+        }
+    }
+}
+
+/// The lease after an imported entry; none when it says nothing of it. Nobody renews it here: it is free once its
+/// time is up, or as soon as the import gives it back.
+pub(crate) fn imported_lease(sealed: &Sealed, lease: Option<LeaseView>) -> Option<LeaseView> {
+    match &sealed.entry.event {
+        Event::LeaseAcquired { holder, .. } => Some(LeaseView {
+            fence: sealed.entry.fence,
+            holder: holder.clone(),
+            renewal: sealed.entry.eid.clone(),
+            ttl: IMPORTED,
+            released: false,
+            holder_dead: false,
+        }),
+        Event::LeaseReleased {} => lease.map(|lease| LeaseView { released: true, ..lease }),
+        _ => None,
+    }
 }
 
 pub(crate) fn entry(location: &Location, source: EntryError) -> LedgerError {

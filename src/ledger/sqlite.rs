@@ -287,4 +287,9 @@ impl Ledger for SqliteLedger {
         }
         Ok(())
     }
+
+    async fn import(&self, entry: &Sealed) -> Result<(), LedgerError> {
+        let entry = entry.clone();
+        self.write_with(move |store, _| store.import(&entry)).await
+    }
 }

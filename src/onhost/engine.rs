@@ -104,7 +104,7 @@ impl Engine {
         let failed = |error| engine(&format!("the container engine at {socket} does not answer"), &error);
         let docker =
             Docker::connect_with_unix(&socket, TIMEOUT.as_secs(), API_DEFAULT_VERSION).map_err(failed)?;
-        let docker = docker.negotiate_version().await.map_err(failed)?;
+        let docker = crate::engine::with_readable_logins(docker).negotiate_version().await.map_err(failed)?;
         Ok(Self { docker, logins: host.paths.registry_logins.clone() })
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Lock {
     _file: File,
 }
 
-/// How long a lock is waited for.
+/// Which of the two locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LockKind {
     /// Routing and state.

@@ -162,7 +162,8 @@ impl OciRegistry {
                 let now = self.clock.now().utc();
                 u64::try_from((at.with_timezone(&chrono::Utc) - now).num_seconds()).ok()
             })?;
-            Some(Duration::from_secs(seconds))
+            // More than the budget is given up in any case, and must not overflow.
+            Some(Duration::from_secs(seconds).min(BUDGET * 2))
         });
         let step = Duration::from_millis(200 << tries.min(6));
         let chance =
@@ -302,4 +303,25 @@ pub(super) async fn read(answer: &mut Response) -> Result<Vec<u8>, Box<dyn std::
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn whatever_a_registry_says_of_waiting_is_a_time() {
+        let registry = OciRegistry::new(Credentials::default(), false, Arc::new(SystemClock)).unwrap();
+        let wait = |text: &'static str| {
+            let headers = [(RETRY_AFTER, HeaderValue::from_static(text))].into_iter().collect();
+            registry.wait(1, Some(&headers))
+        };
+        for text in ["18446744073709551615", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            assert!(wait(text) > BUDGET, "{text}");
+        }
+        for text in ["0", "soon", "-1", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+            assert!(wait(text) < Duration::from_secs(2), "{text}");
+        }
+    }
 }

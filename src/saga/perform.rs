@@ -167,3 +167,19 @@ pub fn returned(plan: &Plan, host: &HostName, answer: &Result<Observation, HostE
 pub fn step_error(error: &HostError, evidence: Option<Digest>, redact: &Redact) -> StepError {
     StepError { code: error.code.to_string(), message: redact.text(&error.message), evidence }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_that_decide_are_those_of_hosts() {
+        for (code, recorded) in
+            [(HostErrorCode::Gone, StepError::GONE), (HostErrorCode::Unhealthy, StepError::UNHEALTHY)]
+        {
+            let error = step_error(&HostError::new(code, "x"), None, &Redact::default());
+            assert_eq!(error.code, recorded);
+            assert!(error.is_of_the_release());
+        }
+    }
+}

@@ -120,14 +120,7 @@ pub(crate) mod tests {
         plan.stages
             .iter()
             .map(|stage| {
-                let steps: Vec<_> = stage
-                    .steps
-                    .iter()
-                    .map(|step| match step.host() {
-                        Some(host) => format!("{} {host}", step.name()),
-                        None => step.name().to_owned(),
-                    })
-                    .collect();
+                let steps: Vec<_> = stage.steps.iter().map(ToString::to_string).collect();
                 steps.join(", ")
             })
             .collect()

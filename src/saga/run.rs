@@ -145,7 +145,9 @@ impl Driver<'_> {
                 run: self.run.clone(),
                 secrets: BTreeMap::new(),
             },
-            redact: Redact::default(),
+            // Also of a resume that prepares nothing: what hosts and playbooks print may still hold them. One that
+            // cannot be resolved here fails the step that needs it.
+            redact: self.secrets.resolve(&self.run.secrets).map(|all| Redact::new(&all)).unwrap_or_default(),
             driven: Driven {
                 end: End::Interrupted,
                 state,

@@ -129,7 +129,7 @@ impl State {
                         self.failure = Some((step.index, error.clone()));
                     }
                 }
-                if self.committed && error.code == "gone" {
+                if self.committed && error.is_gone() {
                     self.shift_again(plan, step.index);
                 }
             }
@@ -256,10 +256,8 @@ fn back(plan: &Plan, state: &State, requested: Option<Outcome>) -> Next {
         None if !state.exposed => Outcome::Failed,
         _ => Outcome::RolledBack,
     };
-    // Only what the release itself did wrong is held against it: a host that could not be reached is not its fault.
-    let its_fault = |(_, error): &(StepIndex, StepError)| matches!(error.code.as_str(), "unhealthy" | "gone");
-    let mut verdict =
-        (requested.is_none() && state.failure.as_ref().is_some_and(its_fault)).then_some(Verdict::Faulty);
+    let its_fault = state.failure.as_ref().is_some_and(|(_, error)| error.is_of_the_release());
+    let mut verdict = (requested.is_none() && its_fault).then_some(Verdict::Faulty);
     // The release that serves well is not at fault when it does not start with another configuration.
     if plan.return_point.as_ref().is_some_and(|point| point.release.digest == plan.candidate.digest) {
         verdict = None;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::values;
 use crate::domain::deployment::Verdict;
@@ -76,6 +76,52 @@ pub struct Deploy {
     pub hosts: Vec<HostName>,
 }
 
+/// `relman infra`.
+#[derive(Debug, Args)]
+pub struct Infra {
+    /// What to do
+    #[command(subcommand)]
+    pub action: InfraAction,
+}
+
+/// `relman infra …`.
+#[derive(Debug, Subcommand)]
+pub enum InfraAction {
+    /// Show what an apply would change; changes nothing
+    Plan(InfraLook),
+    /// Plan, show it, and apply exactly that, under the deploy lock
+    Apply(InfraApply),
+    /// Tell whether the infrastructure is as its configuration says; changes nothing
+    Drift(InfraDrift),
+}
+
+/// `relman infra plan`.
+#[derive(Debug, Args)]
+pub struct InfraLook {
+    /// How long to wait for somebody else's Terraform: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
+    pub lock_wait: Duration,
+}
+
+/// `relman infra apply`.
+#[derive(Debug, Args)]
+pub struct InfraApply {
+    /// How long to wait for a deployment, and for somebody else's Terraform: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
+    pub lock_wait: Duration,
+}
+
+/// `relman infra drift`.
+#[derive(Debug, Args)]
+pub struct InfraDrift {
+    /// How long to wait for somebody else's Terraform: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
+    pub lock_wait: Duration,
+    /// Exit with 8 when there is a difference
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
 /// `relman rollback`.
 #[derive(Debug, Args)]
 pub struct Rollback {
@@ -103,9 +149,21 @@ pub struct Rollback {
     /// Only these hosts
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<HostName>,
+    /// The way to the hosts this time: ssh is the quicker one, and takes hosts as they are configured
+    #[arg(long, value_enum, value_name = "ssh|ansible", hide_possible_values = true)]
+    pub via: Option<Way>,
     /// Stop when it is not done after this time: exit 9, and relman resume goes on
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub timeout: Option<Duration>,
+}
+
+/// A way to hosts that have relman-host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// relman asks each host itself.
+    Ssh,
+    /// Ansible carries the requests.
+    Ansible,
 }
 
 /// Of which time something is.
@@ -185,4 +243,26 @@ pub struct Lock {
     /// Give it back after this time: 30m, 2h
     #[arg(long, value_name = "TIME", default_value = "1h", requires = "reason", value_parser = values::duration)]
     pub ttl: Duration,
+}
+
+/// `relman ledger`.
+#[derive(Debug, Subcommand)]
+pub enum LedgerVerb {
+    /// Move the ledger and its artifacts, byte for byte; the old one is closed and names the new one
+    #[command(after_help = "Example:
+  relman ledger migrate --to dynamodb:relman-ledger --artifacts s3://acme-relman
+
+It can be interrupted and run again. Afterwards set [ledger] url in relman.toml to the new place.")]
+    Migrate(Migrate),
+}
+
+/// `relman ledger migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The new ledger: sqlite:PATH or dynamodb:TABLE
+    #[arg(long, value_name = "URL", value_parser = values::ledger_url)]
+    pub to: String,
+    /// The new place of the artifacts: file:PATH or s3://BUCKET[/PREFIX]; without it, beside a new ledger of sqlite:PATH
+    #[arg(long, value_name = "URL", value_parser = values::artifacts_url)]
+    pub artifacts: Option<String>,
 }

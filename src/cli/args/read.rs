@@ -111,7 +111,7 @@ pub struct Diff {
 /// `relman verify`.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// A release, link by link; without it, the ledger's chain and the release that serves
+    /// A release, link by link; without it the ledger's chain, and with --live the release that serves
     #[arg(value_name = "VERSION", conflicts_with = "all")]
     pub version: Option<Version>,
     /// Every release

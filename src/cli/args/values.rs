@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::builder::RangedI64ValueParser;
 
+use crate::config::check;
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
 
@@ -54,6 +55,16 @@ pub fn since(text: &str) -> Result<Since, String> {
     day.or_else(|_| Timestamp::try_from(text.to_owned()))
         .map(Since::At)
         .map_err(|_| format!("{text:?} is neither a time such as 12h or 30d nor a date such as 2026-01-31"))
+}
+
+/// Where a ledger is, as `ledger.url` in the configuration.
+pub fn ledger_url(text: &str) -> Result<String, String> {
+    check::ledger_url(text).map_or_else(|| Ok(text.to_owned()), |fault| Err(format!("{text:?} {fault}")))
+}
+
+/// Where artifacts are, as `artifacts.url` in the configuration.
+pub fn artifacts_url(text: &str) -> Result<String, String> {
+    check::artifacts_url(text).map_or_else(|| Ok(text.to_owned()), |fault| Err(format!("{text:?} {fault}")))
 }
 
 /// `production#142`, `#142`, `142`.

@@ -71,3 +71,12 @@ pub(super) async fn unlock(run: &Run, args: args::WithReason) -> Result<u8, Comm
     let report = commands::lock::free(&context, &environment, &args.reason, wire.lease()).await?;
     run.print(&report, output::lock::show)
 }
+
+pub(super) async fn migrate(run: &Run, args: args::Migrate) -> Result<u8, CommandError> {
+    let wire = run.wire()?;
+    crate::cli::signals::watch(&run.interrupt);
+    let context = wire.context(Access::Write)?;
+    let target = wire.new_place(&context, &args.to, args.artifacts.as_deref()).await?;
+    let report = commands::migrate::run(&context, &target, wire.lease()).await?;
+    run.print(&report, output::migrate::show)
+}

@@ -2,7 +2,7 @@
 
 use super::Run;
 use super::change::named;
-use crate::cli::wire::{Access, Wire};
+use crate::cli::wire::{Access, Hosts, Wire};
 use crate::cli::{args, exit, github, output, signals};
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::deploy::Report;
@@ -13,11 +13,24 @@ use crate::domain::target::Target;
 use crate::git::PushToken;
 use crate::host::wire::Secret;
 
-async fn site(run: &Run, named: Option<&EnvironmentName>) -> Result<(Wire, Context, Site), CommandError> {
+async fn site(
+    run: &Run,
+    named: Option<&EnvironmentName>,
+    which: Hosts,
+) -> Result<(Wire, Context, Site), CommandError> {
+    site_by(run, named, which, None).await
+}
+
+async fn site_by(
+    run: &Run,
+    named: Option<&EnvironmentName>,
+    which: Hosts,
+    way: Option<args::Way>,
+) -> Result<(Wire, Context, Site), CommandError> {
     signals::watch(&run.interrupt);
     let wire = run.wire()?;
     let context = wire.context(Access::Write)?;
-    let site = wire.site(&context, wire.environment(named)?).await?;
+    let site = wire.site_with(&context, wire.environment(named)?, which, way).await?;
     Ok((wire, context, site))
 }
 
@@ -87,10 +100,12 @@ pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, Comman
 }
 
 pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandError> {
+    // `--fixes production#12` names a rollback of that environment and of no other.
+    let environment = args.fixes.as_ref().and_then(named);
     let (wire, context, site) = match args.dry_run {
         // A dry run has nothing to write with.
-        true => planning(run, None).await?,
-        false => site(run, None).await?,
+        true => planning(run, environment, Hosts::Fresh).await?,
+        false => site(run, environment, Hosts::Fresh).await?,
     };
     let args = commands::deploy::Args {
         target: args.target,
@@ -105,6 +120,7 @@ pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandE
             _ => None,
         }),
         hosts: args.hosts,
+        yes: run.global.yes,
         release: of_ci(&wire),
     };
     let dry = args.dry_run;
@@ -176,10 +192,14 @@ fn tell_github(wire: &Wire, title: &str, outputs: &github::Outputs<'_>) {
     }
 }
 
-async fn planning(run: &Run, named: Option<&EnvironmentName>) -> Result<(Wire, Context, Site), CommandError> {
+async fn planning(
+    run: &Run,
+    named: Option<&EnvironmentName>,
+    which: Hosts,
+) -> Result<(Wire, Context, Site), CommandError> {
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
-    let site = wire.site(&context, wire.environment(named)?).await?;
+    let site = wire.site_with(&context, wire.environment(named)?, which, None).await?;
     Ok((wire, context, site))
 }
 
@@ -187,8 +207,8 @@ pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, Comm
     // `production#142` names the release; where to is another matter, so its environment counts only without --env.
     let environment = args.to.as_ref().and_then(named).filter(|_| run.global.env.is_none());
     let (wire, context, site) = match args.dry_run || args.list {
-        true => planning(run, environment).await?,
-        false => site(run, environment).await?,
+        true => planning(run, environment, Hosts::Known).await?,
+        false => site_by(run, environment, Hosts::Known, args.via).await?,
     };
     let args = commands::rollback::Args {
         config_now: args.config == args::Moment::Now,
@@ -208,7 +228,7 @@ pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, Comm
 }
 
 pub(super) async fn resume(run: &Run, args: args::Resume) -> Result<u8, CommandError> {
-    let (wire, context, site) = site(run, args.id.as_ref().and_then(named)).await?;
+    let (wire, context, site) = site(run, args.id.as_ref().and_then(named), Hosts::Known).await?;
     let number = match args.id {
         Some(Target::Deployment { number, .. }) => Some(number),
         _ => None,
@@ -219,7 +239,7 @@ pub(super) async fn resume(run: &Run, args: args::Resume) -> Result<u8, CommandE
 }
 
 pub(super) async fn abort(run: &Run, args: args::Abort) -> Result<u8, CommandError> {
-    let (wire, context, site) = site(run, None).await?;
+    let (wire, context, site) = site(run, None, Hosts::Known).await?;
     let args = commands::abort::Args { reason: args.reason };
     let result = commands::abort::run(&context, &site, args).await;
     ended(run, &wire, &context, &site, ("relman abort", false), result).await

@@ -5,7 +5,7 @@ use clap::CommandFactory as _;
 use super::Run;
 use super::change::named;
 use crate::cli::place::LedgerPlace;
-use crate::cli::wire::{Access, Wire};
+use crate::cli::wire::{Access, Hosts, Wire};
 use crate::cli::{args, exit, output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::doctor::{Facts, Parts};
@@ -72,7 +72,8 @@ pub(super) async fn status(run: &Run, args: args::Status) -> Result<u8, CommandE
 pub(super) async fn diff(run: &Run, args: args::Diff) -> Result<u8, CommandError> {
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
-    let site = wire.site(&context, wire.environment(None)?).await?;
+    // No host is asked.
+    let site = wire.site_with(&context, wire.environment(None)?, Hosts::Unread, None).await?;
     let sides = match (args.first, args.second) {
         (to, None) => commands::diff::Args { from: None, to },
         (from, to) => commands::diff::Args { from, to },
@@ -82,14 +83,14 @@ pub(super) async fn diff(run: &Run, args: args::Diff) -> Result<u8, CommandError
     Ok(differences(args.exit_code && report.differs))
 }
 
-fn differences(found: bool) -> u8 {
+pub(super) fn differences(found: bool) -> u8 {
     if found { exit::code(ErrorKind::Differences) } else { exit::DONE }
 }
 
 pub(super) async fn verify(run: &Run, args: args::Verify) -> Result<u8, CommandError> {
     let wire = run.wire()?;
     let context = wire.context(Access::Read)?;
-    let links = args.version.is_some() || args.all;
+    let links = args.version.is_some() || args.all || args.live;
     // The chain alone needs neither registry nor hosts.
     let site = match args.live {
         true => Some(wire.site(&context, wire.environment(None)?).await?),
@@ -111,7 +112,13 @@ pub(super) async fn doctor(run: &Run) -> Result<u8, CommandError> {
         Err(error) => {
             let facts = Facts { config: Some(Err(error.to_string())), ..Facts::default() };
             let missing = || CommandError::new(ErrorKind::Usage, "there is no usable configuration");
-            Parts { context: Err(missing()), site: Err(missing()), supply: Err(missing()), facts }
+            Parts {
+                context: Err(missing()),
+                site: Err(missing()),
+                supply: Err(missing()),
+                infra: None,
+                facts,
+            }
         }
     };
     let report = commands::doctor::run(parts).await;
@@ -121,16 +128,24 @@ pub(super) async fn doctor(run: &Run) -> Result<u8, CommandError> {
 
 async fn parts(wire: &Wire) -> Parts {
     let context = wire.context(Access::Read);
-    let site: Result<Site, CommandError> = match (&context, wire.environment(None)) {
-        (Ok(context), Ok(name)) => wire.site(context, name).await,
-        (Err(error), _) => Err(CommandError::new(error.kind, error.message.clone())),
-        (_, Err(error)) => Err(error),
+    let infra = wire.environment(None).ok().and_then(|name| wire.infra_of(&name));
+    // To read outputs would initialise it, and here nothing is changed.
+    let usable = match &infra {
+        Some(infra) => infra.port.validate().await.map_err(CommandError::from),
+        None => Ok(()),
+    };
+    let site: Result<Site, CommandError> = match (&context, wire.environment(None), usable) {
+        (Ok(context), Ok(name), Ok(())) => wire.site(context, name).await,
+        (Err(error), ..) => Err(CommandError::new(error.kind, error.message.clone())),
+        (_, Err(error), _) | (_, _, Err(error)) => Err(error),
     };
     let supply: Result<Supply, CommandError> = wire.supply();
     let roles = wire.loaded.root.join(&wire.loaded.config.ansible.directory);
     let binary = wire.host_binary();
-    let uses_roles =
-        wire.loaded.config.environments.values().any(|environment| environment.via != Via::Playbook);
+    let uses =
+        |is: fn(Via) -> bool| wire.loaded.config.environments.values().any(|environment| is(environment.via));
+    let uses_roles = uses(|via| !matches!(via, Via::Playbook | Via::Ssm));
+    let uses_ansible = uses(|via| via != Via::Ssm);
     let there = |path: std::path::PathBuf, is: bool| {
         if is { Ok(path.display().to_string()) } else { Err(format!("{} is not there", path.display())) }
     };
@@ -140,9 +155,9 @@ async fn parts(wire: &Wire) -> Parts {
             LedgerPlace::File(path) => Some(writable(&path)),
             LedgerPlace::Table(_) => None,
         }),
-        ansible: match wire.loaded.config.environments.is_empty() {
-            true => None,
-            false => Some(wire.ansible().version().await.map_err(|error| error.to_string())),
+        ansible: match uses_ansible {
+            false => None,
+            true => Some(wire.ansible().version().await.map_err(|error| error.to_string())),
         },
         roles: uses_roles.then(|| {
             let is = roles.join("site.yml").is_file();
@@ -153,7 +168,7 @@ async fn parts(wire: &Wire) -> Parts {
             there(binary, is)
         }),
     };
-    Parts { context, site, supply, facts }
+    Parts { context, site, infra, supply, facts }
 }
 
 /// Whether a file, or the nearest directory above it that exists, can be written.

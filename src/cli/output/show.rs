@@ -45,14 +45,7 @@ pub fn show(report: &Report, style: &Style) -> String {
     if let Some(plan) = &report.plan {
         let _ = writeln!(text, "\n{}", style.paint(Tone::Strong, "Plan"));
         for (n, stage) in plan.stages.iter().enumerate() {
-            let steps: Vec<String> = stage
-                .steps
-                .iter()
-                .map(|step| match step.host() {
-                    Some(host) => format!("{} {host}", step.name()),
-                    None => step.name().to_owned(),
-                })
-                .collect();
+            let steps: Vec<String> = stage.steps.iter().map(ToString::to_string).collect();
             let _ = writeln!(text, "  {}. {}", n + 1, steps.join(", "));
         }
     }

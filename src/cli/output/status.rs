@@ -17,10 +17,14 @@ pub fn show(report: &Report, style: &Style) -> String {
         ));
     }
     if let Some(flight) = &report.in_flight {
-        let state = if flight.interrupted {
-            "interrupted; `relman resume` goes on with it, `relman abort` takes it back".to_owned()
-        } else {
-            format!("{}, begun {}", flight.phase, style.ago(flight.started_at))
+        let state = match (flight.interrupted, flight.committed) {
+            (true, false) => {
+                "interrupted; `relman resume` goes on with it, `relman abort` takes it back".to_owned()
+            }
+            (true, true) => {
+                "interrupted past the point of return; `relman resume` brings it to its end".to_owned()
+            }
+            (false, _) => format!("{}, begun {}", flight.phase, style.ago(flight.started_at)),
         };
         lines.push(format!(
             "In flight: {} {} of {} by {}: {state}",

@@ -205,3 +205,42 @@ fn a_deployment_without_a_version_is_told_as_it_is() {
     let head = "HEAD (commit abc1234) would be released and deployed to production; nothing was changed";
     assert!(text.starts_with(head), "{text}");
 }
+
+#[test]
+fn infrastructure_planned_applied_and_as_it_should_be() {
+    use crate::commands::infra::{Report, ReportResult};
+    let change = |address: &str, actions: &[&str]| crate::infra::Change {
+        address: address.into(),
+        actions: actions.iter().map(|&action| action.into()).collect(),
+    };
+    let planned = Report {
+        schema: 1,
+        service: "web".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        location: "infra/live/single".into(),
+        result: ReportResult::Planned,
+        differs: true,
+        created: 2,
+        updated: 0,
+        deleted: 1,
+        changes: vec![
+            change("aws_eip.web", &["create"]),
+            change("aws_instance.web[\"web-1\"]", &["delete", "create"]),
+        ],
+        outputs: vec![change("relman_hosts", &["update"])],
+        drifted: vec![change("aws_security_group.web\x1b[2J", &["update"])],
+        state: Some(crate::domain::infra::StateId { lineage: "b365a6bc".into(), serial: 17 }),
+    };
+    insta::assert_snapshot!("infra_planned", super::infra::show(&planned, &style(100)));
+    insta::assert_snapshot!("infra_json", json(&planned).unwrap());
+    let applied = Report { result: ReportResult::Applied, drifted: Vec::new(), ..planned.clone() };
+    insta::assert_snapshot!("infra_applied", super::infra::show(&applied, &style(100)));
+    let same = Report {
+        result: ReportResult::NothingToDo,
+        differs: false,
+        changes: Vec::new(),
+        outputs: Vec::new(),
+        ..applied
+    };
+    insta::assert_snapshot!("infra_same", super::infra::show(&same, &style(100)));
+}

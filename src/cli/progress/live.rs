@@ -68,7 +68,7 @@ impl Progress for Live {
         if matches!(entry.event, Event::DeploymentFinished { .. } | Event::ReleaseBound(_)) {
             self.clear();
         }
-        let Some(said) = words::of(&entry.event, false) else { return };
+        let Some(said) = words::of(&entry.event, self.verbose) else { return };
         match &said.host {
             None => self.say(&said.text(self.color)),
             Some(host) => {

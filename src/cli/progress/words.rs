@@ -74,6 +74,21 @@ pub fn of(event: &Event, verbose: bool) -> Option<Said> {
         }
         Event::HoldSet { reason } => said(Tone::Warn, format!("on hold: {reason}")),
         Event::HoldLifted { .. } => said(Tone::Good, "the hold is lifted".to_owned()),
+        Event::InfraStarted(started) => {
+            let (made, changed, gone) = (started.created, started.updated, started.deleted);
+            let words = format!("infrastructure: {made} to create, {changed} to change, {gone} to delete …");
+            said(if gone > 0 { Tone::Warn } else { Tone::Strong }, words)
+        }
+        Event::InfraApplied(applied) => {
+            let state = applied.state.as_ref().map(|state| format!(", state serial {}", state.serial));
+            let words =
+                format!("infrastructure is as {} says{}", applied.location, state.unwrap_or_default());
+            said(Tone::Good, words)
+        }
+        Event::InfraFailed(failed) => {
+            let error = &failed.error;
+            said(Tone::Bad, format!("infrastructure failed ({}): {}", error.code, error.message))
+        }
         Event::VersionClaimed { version, commit } => {
             said(Tone::Plain, format!("{} belongs to {}", version.tag(), commit.short()))
         }
@@ -89,6 +104,8 @@ pub fn of(event: &Event, verbose: bool) -> Option<Said> {
             };
             said(tone, format!("tagged {}{beside}", tags.join(", ")))
         }
+        Event::LedgerMoved { to } => said(Tone::Plain, format!("goes on in ledger {to}")),
+        Event::LedgerImported { from } => said(Tone::Plain, format!("came from ledger {from}")),
     }
 }
 

@@ -256,6 +256,23 @@ async fn what_serves_already_is_nothing_to_do() {
     assert_eq!(report.result, ReportResult::NothingToDo);
     assert_eq!(at_rest(&world, "nothing to do").await, old.digest);
     assert_eq!(world.context.environment(&world.stream()).await.unwrap().last, 1);
+    let args = deploy::Args { target: to("1.0.0"), dry_run: true, ..deploy::Args::default() };
+    let planned = deploy::run(&world.context, &world.site, &world.supply, args).await.unwrap();
+    assert_eq!(planned.result, ReportResult::NothingToDo, "a dry run says what the run would");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_version_of_the_image_that_serves_is_recorded_and_moves_no_host() {
+    let (world, old, _) = world().await;
+    world.name("1.0.1", &old).await;
+    world.fleet.take_changes();
+    let report = deploy(&world, "1.0.1").await.unwrap();
+    assert_eq!(report.result, ReportResult::Deployed);
+    // The fence is raised, and nothing else changes.
+    assert_eq!(world.fleet.take_changes(), ["web-1 claim", "web-2 claim"]);
+    let environment = world.context.environment(&world.stream()).await.unwrap();
+    let serving = world.context.deployment(&world.stream(), environment.serving).await.unwrap().unwrap();
+    assert_eq!(serving.release.version.to_string(), "1.0.1");
 }
 
 #[tokio::test(start_paused = true)]

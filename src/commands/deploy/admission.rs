@@ -3,13 +3,13 @@
 use super::Args;
 use crate::commands::attempt::Attempt;
 use crate::commands::error::ErrorKind;
+use crate::commands::release::uncommitted;
 use crate::commands::{CommandError, Context, Site, Supply, target};
 use crate::domain::deployment::Deployment;
 use crate::domain::id::CommitSha;
 use crate::domain::policy::{self, Admission, Ancestry, Overrides, Refusal, Withdrawal};
 use crate::domain::record::EnvironmentRecord;
 use crate::domain::release::ReleaseRef;
-use crate::domain::target::Target;
 
 /// What the target comes to: a commit, and its release if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,14 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// Whether it is this release. A commit may have several, so it only counts where none is named.
+    pub(super) fn is(&self, release: &ReleaseRef) -> bool {
+        match &self.release {
+            Some(wanted) => wanted.digest == release.digest,
+            None => self.commit == release.commit,
+        }
+    }
+
     fn shown(&self) -> String {
         match &self.release {
             Some(release) => release.version.tag(),
@@ -41,12 +49,12 @@ pub(super) async fn wanted(
         return Err(CommandError::new(ErrorKind::Usage, "there is no git repository here to take HEAD from")
             .hint("relman deploy v1.4.2: name a release (relman releases lists them)"));
     };
-    let commit = repository.head()?.commit;
-    let release = match target::resolve(context, &site.name, &Target::Commit(commit.to_string())).await {
-        Ok(found) => Some(found.release),
-        Err(error) if error.kind == ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
+    let head = repository.head()?;
+    if !head.dirty.is_empty() {
+        return Err(uncommitted(&head));
+    }
+    let commit = head.commit;
+    let release = target::of_commit(context, &site.name, &commit).await?;
     Ok(Wanted { commit, release })
 }
 
@@ -60,7 +68,7 @@ pub(super) async fn admitted(
     let environment = attempt.context.environment(&attempt.stream).await?;
     let serving = attempt.context.deployment(&attempt.stream, environment.serving).await?;
     match admit(supply, args, wanted, serving.as_ref(), &environment)? {
-        Admission::Refused(refusal) => Err(refused(&refusal, attempt.site, &environment)),
+        Admission::Refused(refusal) => Err(refused(&refusal, &attempt.site, &environment)),
         admission => Ok(admission),
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::commands::error::ErrorKind;
 use crate::commands::testing::{World, commit, run_config};
 use crate::domain::id::Digest;
 use crate::git::testing::Lab;
@@ -84,4 +85,16 @@ async fn without_a_history_image_and_configuration_are_still_compared() {
     let report = diff("#1", "#2").await.unwrap();
     assert_eq!(report.run, None);
     assert!(report.notes.iter().any(|note| note.contains("not recorded")), "{:?}", report.notes);
+}
+
+#[tokio::test]
+async fn another_version_of_a_deployed_image_keeps_its_own_name() {
+    let world = World::new(&["web-1"], None);
+    let one = world.release("0.1.0", &commit('a')).await;
+    let two = world.name("0.1.1", &one).await;
+    world.deploy(1, &one, &run_config(8000)).await;
+    let args = Args { from: Some("v0.1.0".parse().unwrap()), to: Some("v0.1.1".parse().unwrap()) };
+    let report = run(&world.context, &world.site, &world.supply, args).await.unwrap();
+    assert_eq!(report.to.version, Some(two.version));
+    assert_eq!(report.image_differs, Some(false));
 }

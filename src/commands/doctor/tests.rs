@@ -6,7 +6,13 @@ use crate::domain::time::Timestamp;
 
 fn nothing() -> Parts {
     let error = || CommandError::new(ErrorKind::Usage, "no configuration");
-    Parts { context: Err(error()), site: Err(error()), supply: Err(error()), facts: Facts::default() }
+    Parts {
+        context: Err(error()),
+        site: Err(error()),
+        supply: Err(error()),
+        infra: None,
+        facts: Facts::default(),
+    }
 }
 
 #[tokio::test]

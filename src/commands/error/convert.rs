@@ -67,6 +67,8 @@ impl From<Illegal> for CommandError {
             Illegal::NoHold => CommandError::new(ErrorKind::Failed, "the environment is not on hold"),
             Illegal::Active(number) => CommandError::new(ErrorKind::InProgress, message)
                 .hint(format!("relman resume '#{number}', or relman abort")),
+            Illegal::Moved { to, .. } => CommandError::new(ErrorKind::Usage, message)
+                .hint(format!("set [ledger] url = \"{to}\" in relman.toml")),
             Illegal::UnknownVersion(_) | Illegal::UnknownDeployment(_) => {
                 CommandError::new(ErrorKind::NotFound, message).hint("relman releases, relman history")
             }
@@ -80,7 +82,8 @@ impl From<ArtifactError> for CommandError {
         let message = error.to_string();
         match error {
             ArtifactError::Unavailable { source, .. } => unavailable(message, source, "relman doctor"),
-            ArtifactError::Missing { .. } => CommandError::new(ErrorKind::NotFound, message),
+            ArtifactError::Missing { .. } => CommandError::new(ErrorKind::NotFound, message)
+                .hint("relman rollback --config now does without the run configuration of then"),
             ArtifactError::Corrupt { .. } => {
                 CommandError::new(ErrorKind::Unverified, message).hint("relman verify")
             }

@@ -60,6 +60,7 @@ async fn deploy(context: &Context, number: DeploymentNumber, version: &str, outc
         rollback_of: None,
         withdrawn: None,
         sets_hold: false,
+        keeps_hold: false,
         overrides: Vec::new(),
     };
     let mut events = vec![

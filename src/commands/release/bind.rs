@@ -50,7 +50,7 @@ impl Job<'_> {
             Err(LedgerError::Illegal(Illegal::VersionBound { digest, .. })) => digest == manifest.digest,
             Err(error) => return Err(error.into()),
         };
-        let Some(record) = self.record(version).await? else {
+        let Some(record) = self.context.release(version).await? else {
             let text = format!("{} is not in the ledger after it was bound", version.tag());
             return Err(CommandError::new(ErrorKind::Bug, text));
         };

@@ -3,14 +3,11 @@
 use super::version::Wanted;
 use super::{Job, Source, fail};
 use crate::commands::error::{CommandError, ErrorKind};
+use crate::commands::label::{self, LabelError};
 use crate::domain::id::Digest;
-use crate::domain::record::{Key, Listing, Record, ReleaseRecord};
+use crate::domain::record::{Listing, Record, ReleaseRecord};
 use crate::domain::version::Version;
 use crate::registry::Manifest;
-
-/// The label that says which commit an image was built from (OCI image specification, "Pre-Defined Annotation
-/// Keys").
-pub(super) const REVISION: &str = "org.opencontainers.image.revision";
 
 /// What the ledger knows about the commit, highest version first.
 pub(super) struct Known {
@@ -44,20 +41,12 @@ impl Job<'_> {
         let mut known = Known { releases: Vec::new(), claims: Vec::new() };
         for (_, record) in page.records {
             let Record::Commit(version) = record else { continue };
-            match self.record(&version).await? {
+            match self.context.release(&version).await? {
                 Some(release) => known.releases.push(release),
                 None => known.claims.push(version),
             }
         }
         Ok(known)
-    }
-
-    pub(super) async fn record(&self, version: &Version) -> Result<Option<ReleaseRecord>, CommandError> {
-        let key = Key::of_release(&self.context.service, version);
-        Ok(match self.context.ledger.get(&key).await? {
-            Some(Record::Release(release)) => Some(*release),
-            _ => None,
-        })
     }
 
     /// The image that an earlier run pushed, if it can be told that it is this commit's.
@@ -136,30 +125,13 @@ impl Job<'_> {
         Ok(self.supply.registry.manifest(repository, reference).await?)
     }
 
-    /// The commit that the image says it was built from. Of an image for several platforms the first one speaks.
+    /// The commit that the image says it was built from. An image that is not whole says nothing.
     pub(super) async fn revision(&self, manifest: &Manifest) -> Result<Option<String>, CommandError> {
-        let mut value = json(&manifest.bytes);
-        if let Some(list) = value["manifests"].as_array() {
-            // Attestations stand in the same list, for the platform `unknown`.
-            let real = list.iter().find(|entry| entry["platform"]["architecture"] != "unknown");
-            let digest = real.and_then(|entry| entry["digest"].as_str()).unwrap_or_default().to_owned();
-            value = match digest.parse::<Digest>() {
-                Ok(digest) => {
-                    self.manifest(digest.as_str()).await?.map(|m| json(&m.bytes)).unwrap_or_default()
-                }
-                Err(_) => return Ok(None),
-            };
+        let registry = &*self.supply.registry;
+        match label::revision(registry, &self.supply.image.repository, &manifest.bytes).await {
+            Ok(found) => Ok(found),
+            Err(LabelError::Broken(_)) => Ok(None),
+            Err(LabelError::Registry(error)) => Err(error.into()),
         }
-        let Some(config) = value["config"]["digest"].as_str().and_then(|text| text.parse().ok()) else {
-            return Ok(None);
-        };
-        let repository = &self.supply.image.repository;
-        let blob = self.supply.registry.blob(repository, &config).await?;
-        let config = json(&blob.unwrap_or_default());
-        Ok(config["config"]["Labels"][REVISION].as_str().filter(|text| !text.is_empty()).map(str::to_owned))
     }
-}
-
-fn json(bytes: &[u8]) -> serde_json::Value {
-    serde_json::from_slice(bytes).unwrap_or_default()
 }

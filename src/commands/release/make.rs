@@ -1,8 +1,8 @@
 //! Builds from a tree of the repository, pushes, and reads back what the registry has.
 
-use super::inspect::REVISION;
 use super::{Job, dockerfile, in_git};
 use crate::commands::error::{CommandError, ErrorKind};
+use crate::commands::label::REVISION;
 use crate::domain::id::CommitSha;
 use crate::image::BuildRequest;
 use crate::image::ignore::Ignore;

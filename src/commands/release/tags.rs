@@ -3,6 +3,7 @@
 
 use super::inspect::Known;
 use super::{CommandError, Job, in_git};
+use crate::commands::error::chain;
 use crate::config::GitTag;
 use crate::domain::event::Event;
 use crate::domain::id::{Digest, Stream};
@@ -114,7 +115,7 @@ impl Job<'_> {
         let mut found = Vec::new();
         for (_, record) in page.records {
             if let Record::Digest(version) = record {
-                found.extend(self.record(&version).await?);
+                found.extend(self.context.release(&version).await?);
             }
         }
         Ok(found)
@@ -169,15 +170,4 @@ impl Job<'_> {
             Err(error) => out.incomplete.push(format!("ledger: {}", chain(&error))),
         }
     }
-}
-
-/// An error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -110,13 +110,14 @@ pub(super) async fn choose(
         let id = DeploymentId { environment: site.name.clone(), number: deployment.number };
         let skipped = judged.err().map(|skip| skip.reason().to_owned());
         let good = skipped.is_none();
-        if all || !good {
+        if (all || !good) && list.len() < LONGEST_LIST {
             list.push(Candidate { id, version, skipped });
         }
         if good && chosen.is_none() {
             chosen = Some(deployment);
         }
-        if (chosen.is_some() && !all) || list.len() >= LONGEST_LIST {
+        // A list may end; the way back does not, however often something failed since.
+        if if all { list.len() >= LONGEST_LIST } else { chosen.is_some() } {
             break;
         }
     }

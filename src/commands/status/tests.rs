@@ -142,7 +142,8 @@ mod over_a_ledger {
         let given_back = world.context.draft(crate::domain::event::Event::LeaseReleased {});
         crate::ledger::Ledger::release(world.ledger.as_ref(), &lease, given_back).await.unwrap();
         let report = run(&world.context, &world.site).await.unwrap();
-        assert!(report.in_flight.unwrap().interrupted);
+        let flight = report.in_flight.unwrap();
+        assert_eq!((flight.interrupted, flight.committed), (true, false));
     }
 
     #[tokio::test]

@@ -1,18 +1,15 @@
 //! The links of a release, each looked at by itself: one that cannot be checked does not hide the others.
 
 use futures_util::join;
-use serde_json::Value;
 
 use super::{Context, Link, LinkName, LinkState, Linked, Supply};
+use crate::commands::label::{self, REVISION};
 use crate::commands::status;
 use crate::config::GitTag;
 use crate::domain::id::Digest;
 use crate::domain::record::ReleaseRecord;
 use crate::domain::release::ReleaseRef;
 use crate::registry::RegistryError;
-
-/// The label that holds the commit (OCI image specification, annotations).
-const REVISION: &str = "org.opencontainers.image.revision";
 
 /// Where the links are looked for.
 pub(super) struct Finder<'a> {
@@ -133,35 +130,14 @@ impl Finder<'_> {
     async fn label(&self, record: &ReleaseRecord, manifest: Option<&[u8]>) -> Found {
         let release = &record.release.identity;
         let Some(manifest) = manifest else { return unchecked("the recorded manifest is lost") };
-        match self.revision(&release.repository, manifest).await {
-            Err(why) => unchecked(why),
+        let Some(supply) = self.supply else { return unchecked("there is no configuration") };
+        match label::revision(&*supply.registry, &release.repository, manifest).await {
+            Err(why) => unchecked(why.to_string()),
             Ok(Some(revision)) if revision == release.commit.as_str() => ok("the image names the commit"),
             Ok(Some(revision)) => failed(format!("the image says that it was built from {revision:.40}")),
             Ok(None) if record.release.adopted => unchecked("the adopted image names no commit"),
             Ok(None) => failed(format!("the image has no label {REVISION}")),
         }
-    }
-
-    /// The revision label of the image: from its configuration, or from that of its first platform.
-    async fn revision(&self, repository: &str, manifest: &[u8]) -> Result<Option<String>, String> {
-        let supply = self.supply.ok_or("there is no configuration")?;
-        let parse = |bytes: &[u8]| -> Result<Value, String> {
-            serde_json::from_slice(bytes).map_err(|_| "a manifest is not JSON".to_owned())
-        };
-        let digest_in = |value: &Value, place: &str| -> Option<Digest> {
-            value.pointer(place).and_then(Value::as_str).and_then(|text| text.parse().ok())
-        };
-        let mut manifest = parse(manifest)?;
-        if let Some(platform) = digest_in(&manifest, "/manifests/0/digest") {
-            let found = supply.registry.manifest(repository, platform.as_str()).await;
-            let found = found.map_err(|error| error.to_string())?.ok_or("the platform's image is gone")?;
-            manifest = parse(&found.bytes)?;
-        }
-        let config = digest_in(&manifest, "/config/digest").ok_or("the manifest names no configuration")?;
-        let blob = supply.registry.blob(repository, &config).await.map_err(|error| error.to_string())?;
-        let config = parse(&blob.ok_or("the image's configuration is gone")?)?;
-        let labels = config.pointer("/config/Labels");
-        Ok(labels.and_then(|labels| labels.get(REVISION)).and_then(Value::as_str).map(str::to_owned))
     }
 
     fn running(&self, release: &ReleaseRef) -> Found {

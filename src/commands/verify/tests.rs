@@ -94,6 +94,6 @@ async fn without_a_version_the_serving_release_is_looked_at_and_an_unknown_one_i
     assert_eq!(report.releases.len(), 1);
     assert!(!report.chain.unproven.is_empty(), "what no such check can prove is always said");
     let args = Args { version: Some("9.9.9".parse().unwrap()), ..Args::default() };
-    let error = run(&world.context, None, None, args).await.unwrap_err();
+    let error = run(&world.context, None, None, None, args).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
 }

@@ -148,6 +148,7 @@ fn a_variable_that_overrides_nothing_is_an_error_without_its_value() {
         ("RELMAN_RUN__PORT", "70000", "RELMAN_RUN__PORT: run.port: "),
         ("RELMAN_RUN__HEALTH__PATH", "hunter2", "RELMAN_RUN__HEALTH__PATH: run.health.path: "),
         ("RELMAN_SERVICE", "x", "RELMAN_SERVICE: overrides no key"),
+        ("RELMAN_RELMAN_RUN__PORT", "9000", "RELMAN_RELMAN_RUN__PORT: overrides no key"),
     ] {
         let problems = parse_with(SMALL, &[(variable, value)]).unwrap_err();
         assert!(problems[0].starts_with(expected), "{problems:?}");
@@ -181,6 +182,8 @@ fn the_list_of_keys_is_that_of_the_types() {
     let mut full = String::new();
     for key in keys::KEYS.iter().filter(|key| !key.path.contains('#')) {
         let value = match (key.path, key.kind) {
+            (path, _) if path.ends_with(".provision") => "\"check\"".to_owned(),
+            (path, _) if path.ends_with(".address_source") => "\"private\"".to_owned(),
             (path, _) if path.ends_with(".hosts") => {
                 "[{name=\"h\",address=\"h\",port=1,user=\"u\",host_keys=[]}]".to_owned()
             }
@@ -188,6 +191,8 @@ fn the_list_of_keys_is_that_of_the_types() {
             ("version.git_tag", _) => "\"off\"".to_owned(),
             ("ledger.id", _) => format!("\"{}\"", "0".repeat(32)),
             (path, _) if path.ends_with(".via") => "\"ansible\"".to_owned(),
+            (path, _) if path.ends_with(".ssm_document") => "\"abc\"".to_owned(),
+            (path, _) if path.ends_with(".unknown_hosts") => "\"refuse\"".to_owned(),
             (path, _) if path.contains("secrets") => "\"env:X\"".to_owned(),
             (_, keys::Kind::Number) => "100".to_owned(),
             (_, keys::Kind::Switch) => "true".to_owned(),
@@ -214,5 +219,58 @@ fn leaves(table: &toml::Table, at: &str, paths: &mut Vec<String>) {
             toml::Value::Table(below) => leaves(below, &path, paths),
             _ => paths.push(path),
         }
+    }
+}
+
+#[test]
+fn hosts_come_from_the_file_or_from_terraform() {
+    let with = |section: &str| {
+        parse_with(&SMALL.replace("hosts = [{ name = \"web-1\", address = \"10.0.0.1\" }]", section), &[])
+    };
+    let config = with("provision = \"apply\"\nterraform = { directory = \"infra/live/single\", workspace = \"blue\", var_files = [\"a.tfvars\"], address_source = \"private\" }").unwrap();
+    let environment = config.environments.values().next().unwrap();
+    assert_eq!(environment.provision, crate::config::Provision::Apply);
+    assert_eq!(environment.terraform.as_ref().unwrap().var_files.len(), 1);
+    let least = with("terraform = { directory = \"infra\" }").unwrap();
+    assert_eq!(least.environments.values().next().unwrap().provision, crate::config::Provision::Skip);
+    let place = "relman.toml:";
+    for (section, wrong) in [
+        ("", "12: environments.production.hosts: names no host"),
+        (
+            "provision = \"check\"\nhosts = [{ name = \"a\", address = \"b\" }]",
+            "12: environments.production.provision: needs",
+        ),
+        (
+            "hosts = [{ name = \"a\", address = \"b\" }]\nterraform = { directory = \"infra\" }",
+            "13: environments.production.hosts: names hosts, and so does terraform",
+        ),
+        (
+            "via = \"local\"\nterraform = { directory = \"infra\" }",
+            "14: environments.production.terraform: names hosts, and via",
+        ),
+        (
+            "terraform = { directory = \"-x\" }",
+            "13: environments.production.terraform.directory: is not a path",
+        ),
+        (
+            "terraform = { directory = \"a\", workspace = \"a b\" }",
+            "13: environments.production.terraform.workspace: is no name",
+        ),
+        (
+            "terraform = { directory = \"a\", var_files = [\"$x\"] }",
+            "13: environments.production.terraform.var_files[0]: is not",
+        ),
+        (
+            "terraform = { directory = \"a\", address_source = \"public\" }",
+            "13: environments.production.terraform.address_source",
+        ),
+        (
+            "terraform = { directroy = \"a\" }",
+            "13: environments.production.terraform.directroy: is not a key; did you mean",
+        ),
+    ] {
+        let found = with(section).unwrap_err();
+        let (_, text) = wrong.split_once(": ").unwrap();
+        assert!(found[0].starts_with(place) && found[0].contains(text), "{section}: {found:?}");
     }
 }

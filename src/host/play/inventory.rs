@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::id::HostName;
 use crate::host::Reply;
-use crate::host::wire::{HostAddress, HostError, HostErrorCode};
+use crate::host::wire::{Bastion, HostAddress, HostError, HostErrorCode};
 
 /// How hosts are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub struct Login {
     pub key: Option<PathBuf>,
     /// Known hosts file, for hosts without pinned keys; none: the user's own.
     pub known_hosts: Option<PathBuf>,
+    /// Where the keys of hosts that are met for the first time are written; none: unknown hosts are refused.
+    pub record: Option<PathBuf>,
+    /// The host through which the others are reached.
+    pub bastion: Option<Bastion>,
 }
 
 /// Something in a host's address that ssh or Ansible could take for something else.
@@ -56,13 +60,18 @@ impl Files {
     pub fn of(hosts: &[&HostAddress], way: &Way, directory: &Path) -> Result<Self, AddressError> {
         let mut files = Self::default();
         let mut entries = Map::new();
+        if let (Way::Ssh(Login { bastion: Some(bastion), .. }), Some(first)) = (way, hosts.first()) {
+            let place = (checked(first, "bastion's address", &bastion.address, is_address)?, bastion.port);
+            files.known_hosts = pinned(first, place, &bastion.host_keys)?;
+        }
         for host in hosts {
             let entry = match way {
                 Way::Local => {
                     json!({"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"})
                 }
                 Way::Ssh(login) => {
-                    files.known_hosts.push_str(&pinned(host)?);
+                    let place = (host.address.as_str(), host.port);
+                    files.known_hosts.push_str(&pinned(host, place, &host.host_keys)?);
                     Value::Object(remote(host, login, directory)?)
                 }
             };
@@ -110,28 +119,40 @@ fn checked<'a>(
 /// A path between quotes in an argument list of ssh: no quote, no `%` (ssh expands it), no template, no line end.
 fn path<'a>(host: &HostAddress, what: &'static str, path: &'a Path) -> Result<&'a str, AddressError> {
     let text = path.to_str().unwrap_or_default();
-    checked(host, what, text, |c| !c.is_control() && !"'\"\\%{}$".contains(c))
+    checked(host, what, text, |c| !c.is_control() && !"'\"\\%{}$`".contains(c))
+}
+
+fn is_address(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ".:-_".contains(c)
+}
+
+fn is_user(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-@".contains(c)
 }
 
 fn remote(host: &HostAddress, login: &Login, directory: &Path) -> Result<Map<String, Value>, AddressError> {
-    let is_address = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
     let mut entry = Map::new();
     entry.insert("ansible_host".into(), checked(host, "address", &host.address, is_address)?.into());
     entry.insert("ansible_port".into(), host.port.into());
     if let Some(user) = host.user.as_ref().or(login.user.as_ref()) {
-        let is_user = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
         entry.insert("ansible_user".into(), checked(host, "user", user, is_user)?.into());
     }
     if let Some(key) = &login.key {
         entry.insert("ansible_ssh_private_key_file".into(), path(host, "key file", key)?.into());
     }
-    // An unknown or changed key is refused, never asked about and never written down.
-    let mut arguments = "-o StrictHostKeyChecking=yes -o UpdateHostKeys=no".to_owned();
+    // A changed key is refused, never asked about and never written down.
+    let checking = match &login.record {
+        Some(_) if host.host_keys.is_empty() => "accept-new",
+        _ => "yes",
+    };
+    let mut arguments = format!("-o StrictHostKeyChecking={checking} -o UpdateHostKeys=no");
     let pins = directory.join("known_hosts");
-    let known = if host.host_keys.is_empty() { login.known_hosts.as_deref() } else { Some(pins.as_path()) };
-    if let Some(file) = known {
-        let file = path(host, "known hosts file", file)?;
-        arguments.push_str(&format!(" -o 'UserKnownHostsFile=\"{file}\"' -o GlobalKnownHostsFile=/dev/null"));
+    let known = known_hosts(host, &host.host_keys, login, &pins)?;
+    if let Some(files) = &known {
+        arguments.push_str(&format!(" -o 'UserKnownHostsFile={files}' -o GlobalKnownHostsFile=/dev/null"));
+    }
+    if let Some(bastion) = &login.bastion {
+        arguments.push_str(&format!(" -o 'ProxyCommand={}'", through(host, bastion, login, &pins)?));
     }
     if login.key.is_some() {
         arguments.push_str(" -o IdentitiesOnly=yes");
@@ -140,14 +161,60 @@ fn remote(host: &HostAddress, login: &Login, directory: &Path) -> Result<Map<Str
     Ok(entry)
 }
 
-/// Lines of a known-hosts file.
-fn pinned(host: &HostAddress) -> Result<String, AddressError> {
-    let mut lines = String::new();
-    let address = match host.port {
-        22 => host.address.clone(),
-        port => format!("[{}]:{port}", host.address),
+/// The known-hosts files to ask, in quotes; none: ssh's own. New keys go into the first.
+fn known_hosts(
+    host: &HostAddress,
+    pinned: &[String],
+    login: &Login,
+    pins: &Path,
+) -> Result<Option<String>, AddressError> {
+    let own = || PathBuf::from("~/.ssh/known_hosts");
+    let files = match (&login.record, &login.known_hosts) {
+        _ if !pinned.is_empty() => vec![pins.to_owned()],
+        (Some(record), known) => vec![record.clone(), known.clone().unwrap_or_else(own)],
+        (None, Some(known)) => vec![known.clone()],
+        (None, None) => return Ok(None),
     };
-    for key in &host.host_keys {
+    let quoted = files.iter().map(|file| Ok(format!("\"{}\"", path(host, "known hosts file", file)?)));
+    Ok(Some(quoted.collect::<Result<Vec<_>, _>>()?.join(" ")))
+}
+
+/// The command that makes a way through a bastion. `ProxyJump` will not do: it hands no option on, and would ask
+/// another known-hosts file.
+fn through(
+    host: &HostAddress,
+    bastion: &Bastion,
+    login: &Login,
+    pins: &Path,
+) -> Result<String, AddressError> {
+    let address = checked(host, "bastion's address", &bastion.address, is_address)?;
+    let checking = if login.record.is_some() && bastion.host_keys.is_empty() { "accept-new" } else { "yes" };
+    let mut command = format!(
+        "ssh -W [%h]:%p -p {} -o BatchMode=yes -o StrictHostKeyChecking={checking} -o UpdateHostKeys=no -o ForwardAgent=no",
+        bastion.port
+    );
+    if let Some(user) = bastion.user.as_ref().or(login.user.as_ref()) {
+        command.push_str(&format!(" -l {}", checked(host, "bastion's user", user, is_user)?));
+    }
+    if let Some(key) = &login.key {
+        command.push_str(&format!(" -o IdentitiesOnly=yes -i \"{}\"", path(host, "key file", key)?));
+    }
+    if let Some(files) = known_hosts(host, &bastion.host_keys, login, pins)? {
+        // Its quotes are within those of the shell that runs this.
+        let files = files.replace('"', "\\\"");
+        command.push_str(&format!(" -o \"UserKnownHostsFile={files}\" -o GlobalKnownHostsFile=/dev/null"));
+    }
+    Ok(format!("{command} {address}"))
+}
+
+/// Lines of a known-hosts file.
+fn pinned(host: &HostAddress, place: (&str, u16), keys: &[String]) -> Result<String, AddressError> {
+    let mut lines = String::new();
+    let address = match place {
+        (address, 22) => address.to_owned(),
+        (address, port) => format!("[{address}]:{port}"),
+    };
+    for key in keys {
         // A comment may follow, and is dropped.
         let mut words = key.split_whitespace();
         let (kind, bits) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

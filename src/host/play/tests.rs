@@ -1,4 +1,6 @@
 use super::inventory::Login;
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 use crate::host::wire::{HostErrorCode, PROTOCOL};
 
@@ -57,6 +59,7 @@ fn an_inventory_pins_keys_and_refuses_the_unknown() {
         user: Some("ops".into()),
         key: Some("/home/me/my key".into()),
         known_hosts: Some("/etc/known".into()),
+        ..Login::default()
     };
     let files = Files::of(&[&pinned, &known], &Way::Ssh(login), Path::new("/t")).unwrap();
     assert_eq!(files.known_hosts, "[10.0.0.5]:2222 ssh-ed25519 AAAA+/=\n");
@@ -73,6 +76,33 @@ fn an_inventory_pins_keys_and_refuses_the_unknown() {
     }
     assert!(arguments("web-1").contains("/t/known_hosts"));
     assert!(arguments("web-2").contains("/etc/known"));
+}
+
+#[test]
+fn a_bastion_is_gone_through_by_a_command_with_its_own_known_keys() {
+    let login = Login {
+        user: Some("deploy".into()),
+        key: Some("/keys/a".into()),
+        record: Some("/state/known_hosts".into()),
+        bastion: Some(
+            serde_json::from_str(r#"{"address":"gate","port":2222,"host_keys":["ssh-ed25519 AAAA x"]}"#)
+                .unwrap(),
+        ),
+        ..Login::default()
+    };
+    let host = host(r#"{"name":"web-1","address":"10.0.0.5"}"#);
+    let files = Files::of(&[&host], &Way::Ssh(login), Path::new("/t")).unwrap();
+    assert_eq!(files.known_hosts, "[gate]:2222 ssh-ed25519 AAAA\n");
+    let inventory: Value = serde_json::from_str(&files.inventory).unwrap();
+    let arguments = &inventory["all"]["hosts"]["web-1"]["ansible_ssh_common_args"];
+    assert_eq!(
+        arguments.as_str().unwrap(),
+        "-o StrictHostKeyChecking=accept-new -o UpdateHostKeys=no \
+         -o 'UserKnownHostsFile=\"/state/known_hosts\" \"~/.ssh/known_hosts\"' -o GlobalKnownHostsFile=/dev/null \
+         -o 'ProxyCommand=ssh -W [%h]:%p -p 2222 -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no \
+         -o ForwardAgent=no -l deploy -o IdentitiesOnly=yes -i \"/keys/a\" \
+         -o \"UserKnownHostsFile=\\\"/t/known_hosts\\\"\" -o GlobalKnownHostsFile=/dev/null gate' -o IdentitiesOnly=yes"
+    );
 }
 
 #[test]

@@ -145,6 +145,7 @@ pub(crate) fn started(number: u64) -> Event {
         rollback_of: None,
         withdrawn: None,
         sets_hold: false,
+        keeps_hold: false,
         overrides: vec![],
     }))
 }

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use super::items::{self, Item};
 use super::read::{Snapshot, Store};
 use crate::aws::{Fault, FaultKind};
-use crate::domain::entry::{Draft, Sealed};
+use crate::domain::entry::{Draft, Entry, Sealed};
 use crate::domain::id::{Fence, Stream, Token};
 use crate::ledger::rules::{self, Written};
 use crate::ledger::{Lease, LeaseView, LedgerError, Take};
@@ -38,6 +38,8 @@ pub(super) enum Lock {
     },
     /// It is given back.
     GivenBack(Fence),
+    /// It is as an imported entry says.
+    Imported(LeaseView),
 }
 
 /// An entry that is in the ledger.
@@ -45,6 +47,14 @@ pub(super) struct Appended {
     pub(super) sealed: Sealed,
     /// Whether it was there before this call.
     pub(super) before: bool,
+}
+
+/// What became of a draft.
+enum Transacted {
+    /// It was written.
+    Written(Box<Sealed>),
+    /// It was there before, with this number.
+    Before(u64),
 }
 
 /// How a transaction ended.
@@ -79,21 +89,61 @@ impl Store {
         draft: Draft,
         decide: impl Fn(&Snapshot, Draft) -> Result<(u64, Draft, Lock), LedgerError>,
     ) -> Result<Appended, LedgerError> {
+        let decided = |found: &Snapshot| {
+            let (fence, sealed, lock) = decide(found, draft.clone())?;
+            let written = rules::write(&self.location, stream, &found.head, fence, sealed, &found.records)?;
+            Ok((written, lock))
+        };
+        Ok(match self.transact(stream, &draft, decided).await? {
+            Transacted::Written(sealed) => Appended { sealed: *sealed, before: false },
+            Transacted::Before(seq) => {
+                Appended { sealed: self.entry(stream, seq, &draft).await?, before: true }
+            }
+        })
+    }
+
+    /// Writes an entry that was sealed elsewhere.
+    pub(super) async fn import(&self, sealed: &Sealed) -> Result<(), LedgerError> {
+        let Entry { stream, seq, eid, at, actor, event, .. } = &sealed.entry;
+        let before = seq.saturating_sub(1);
+        if rules::imported(&self.location, sealed, self.read(stream, before, 1).await?.first())? {
+            return Ok(());
+        }
+        let draft = Draft { eid: eid.clone(), at: *at, actor: actor.clone(), event: event.clone() };
+        let decided = |found: &Snapshot| {
+            let written = rules::import(&self.location, &found.head, sealed, &found.records)?;
+            let lease = rules::imported_lease(sealed, found.lease.clone());
+            Ok((written, lease.map_or(Lock::Left, Lock::Imported)))
+        };
+        match self.transact(stream, &draft, decided).await? {
+            Transacted::Written(_) => Ok(()),
+            Transacted::Before(_) => {
+                let there = self.read(stream, before, 1).await?;
+                rules::imported(&self.location, sealed, there.first()).map(drop)
+            }
+        }
+    }
+
+    /// Writes what `decide` makes of what was read, as soon as nothing moves in between.
+    async fn transact(
+        &self,
+        stream: &Stream,
+        draft: &Draft,
+        decide: impl Fn(&Snapshot) -> Result<(Written, Lock), LedgerError>,
+    ) -> Result<Transacted, LedgerError> {
         if !self.writable {
             return Err(self.unusable("it was opened for reading alone".to_owned()));
         }
         let start = self.clock.elapsed();
         let (mut longest, mut faults) = (FIRST, 0);
         loop {
-            let found = self.snapshot(stream, &draft).await?;
+            let found = self.snapshot(stream, draft).await?;
             if let Some(seq) = found.written {
-                let sealed = self.entry(stream, seq, &draft).await?;
-                return Ok(Appended { sealed, before: true });
+                return Ok(Transacted::Before(seq));
             }
-            let (fence, sealed, lock) = decide(&found, draft.clone())?;
-            let written = rules::write(&self.location, stream, &found.head, fence, sealed, &found.records)?;
+            let (written, lock) = decide(&found)?;
             let fault = match self.commit(stream, &found, &written, &lock).await? {
-                End::Done => return Ok(Appended { sealed: written.sealed, before: false }),
+                End::Done => return Ok(Transacted::Written(Box::new(written.sealed))),
                 End::Moved => None,
                 End::Fault(fault) if fault.is_transient() => Some(fault),
                 End::Fault(fault) => return Err(self.failed(fault)),
@@ -188,6 +238,8 @@ impl Store {
             Lock::Left => {}
             Lock::Taken { lease, take } => all.push(self.lock_put(stream, found, lease, take)?),
             Lock::GivenBack(fence) => all.push(self.lock_release(stream, fence)?),
+            // Nobody renews a lease of a stream that is being imported: the fence is all there is to compare.
+            Lock::Imported(lease) => all.push(self.lock_put(stream, found, lease, &Take::Preempt)?),
         }
         for (key, record) in &written.records {
             let item = items::write_record(key, record)

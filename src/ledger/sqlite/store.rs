@@ -6,11 +6,12 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::open::failed;
 use crate::domain::deployment::Holder;
-use crate::domain::entry::{ChainHash, Draft, Head, Sealed};
+use crate::domain::entry::{ChainHash, Draft, Entry, Head, Sealed};
+use crate::domain::event::Event;
 use crate::domain::id::{Stream, Token};
 use crate::domain::project::{Records, reads};
 use crate::domain::record::{Key, Record};
-use crate::ledger::rules::{self, Range};
+use crate::ledger::rules::{self, Range, Written};
 use crate::ledger::{LeaseView, LedgerError, Location, Page};
 
 /// One index look-up for each stream. A head without an entry is a fault that `verify` must see.
@@ -146,21 +147,47 @@ impl Store<'_> {
 
     /// Entry, head and projections.
     pub(super) fn write(&self, stream: &Stream, fence: u64, draft: Draft) -> Result<Sealed, LedgerError> {
+        let before = self.before(stream, &draft.event)?;
+        let head = self.head(stream)?;
+        let written = rules::write(self.location, stream, &head, fence, draft, &before)?;
+        self.put(stream, &head, written)
+    }
+
+    /// An entry that was sealed elsewhere, with all that follows from it.
+    pub(super) fn import(&self, sealed: &Sealed) -> Result<(), LedgerError> {
+        let Entry { stream, seq, event, .. } = &sealed.entry;
+        let found = self.read(stream, seq.saturating_sub(1), 1)?;
+        if rules::imported(self.location, sealed, found.first())? {
+            return Ok(());
+        }
+        let before = self.before(stream, event)?;
+        let head = self.head(stream)?;
+        let written = rules::import(self.location, &head, sealed, &before)?;
+        self.put(stream, &head, written)?;
+        match rules::imported_lease(sealed, self.lease(stream)?) {
+            Some(lease) => self.put_lease(stream, &lease),
+            None => Ok(()),
+        }
+    }
+
+    fn before(&self, stream: &Stream, event: &Event) -> Result<Records, LedgerError> {
         let mut before = Records::new();
-        for key in reads(stream, &draft.event) {
+        for key in reads(stream, event) {
             if let Some(record) = self.get(&key)? {
                 before.insert(key, record);
             }
         }
-        let head = self.head(stream)?;
-        let written = rules::write(self.location, stream, &head, fence, draft, &before)?;
+        Ok(before)
+    }
+
+    fn put(&self, stream: &Stream, head: &Head, written: Written) -> Result<Sealed, LedgerError> {
         let mut bodies = Vec::with_capacity(written.records.len());
         for (key, record) in &written.records {
             let body = serde_json::to_string(record)
                 .map_err(|e| self.unusable(format!("record {} cannot be written: {e}", key.sort)))?;
             bodies.push((key, body));
         }
-        self.insert(stream, &head, &written.sealed, &written.head).map_err(|e| self.failed(e))?;
+        self.insert(stream, head, &written.sealed, &written.head).map_err(|e| self.failed(e))?;
         for (key, body) in bodies {
             self.connection
                 .execute(

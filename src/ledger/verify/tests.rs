@@ -278,7 +278,7 @@ async fn what_hashes_well_and_does_not_read_is_unreadable() {
     for (edit, class) in [
         ("{\"schema\":1}", Class::Unreadable),
         ("[]", Class::Unreadable),
-        ("{\"schema\":2,\"more\":true}", Class::Newer),
+        ("{\"schema\":3,\"more\":true}", Class::Newer),
     ] {
         let site = site().await;
         site.change(&rehashed(7, edit));

@@ -4,6 +4,8 @@
 //! passed. Asked for without a lab, each fails. They share the lab's hosts and run one at a time.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod bare;
 #[cfg(test)]
 mod interrupted;

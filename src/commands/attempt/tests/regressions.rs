@@ -1,7 +1,9 @@
 //! Ways in which a deploy or a rollback once went wrong: each bug that was found keeps its reproduction.
+// Long because: each bug keeps its own reproduction, and they share a world.
 
 use super::*;
 
+use crate::commands::abort;
 use crate::host::wire::Secret;
 use crate::ledger::memory::{Call, Fault, Moment};
 
@@ -204,4 +206,211 @@ async fn a_host_that_does_not_go_back_keeps_no_other_from_it() {
         .fleet
         .edit("web-1", |machine| machine.slots.iter().any(|s| s.release.digest == new.digest && s.running));
     assert!(!left, "{:?}: web-1 answers, and still runs the candidate", error.kind);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dirty_tree_is_refused_before_the_lease_is_asked_for_and_by_a_dry_run_too() {
+    let lab = crate::git::testing::Lab::new();
+    lab.commit("feat: a");
+    lab.write("new", "x");
+    let world = World::new(&HOSTS, Some(lab.repository()));
+    for dry_run in [true, false] {
+        let args = deploy::Args { dry_run, ..deploy::Args::default() };
+        let error = deploy::run(&world.context, &world.site, &world.supply, args).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.details.as_slice()),
+            (ErrorKind::Failed, ["new".to_owned()].as_slice())
+        );
+    }
+}
+
+/// Lets the ledger go away after this many more appends.
+fn crash_after(world: &World, appends: u32) {
+    let (moment, transient) = (Moment::Before, false);
+    world.ledger.inject(Fault { call: Call::Append, skip: appends, times: u32::MAX, moment, transient });
+}
+
+fn recover(world: &World) {
+    world.ledger.heal();
+    world.ledger.kill_holder(&world.stream());
+    world.fleet.heal();
+}
+
+/// Aborts, and dies as soon as it is recorded that it goes back.
+async fn abort_and_die(world: &World) {
+    crash_after(world, 2);
+    abort::run(&world.context, &world.site, abort::Args::default()).await.unwrap_err();
+    recover(world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_that_finds_an_abort_half_done_deploys_all_the_same() {
+    let (world, _, new) = world().await;
+    crash_after(&world, 7);
+    deploy(&world, "1.1.0").await.unwrap_err();
+    recover(&world);
+    abort_and_die(&world).await;
+    let report = deploy(&world, "1.1.0").await.unwrap();
+    assert_eq!(report.result, ReportResult::Deployed);
+    assert_eq!(at_rest(&world, "deployed after an abort").await, new.digest);
+    let aborted = world.context.deployment(&world.stream(), Some(2)).await.unwrap().unwrap();
+    assert!(aborted.outcome.is_some_and(|outcome| outcome != Outcome::Succeeded), "{aborted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_finds_its_like_half_aborted_rolls_back_all_the_same() {
+    let (world, old, _) = world().await;
+    deploy(&world, "1.1.0").await.unwrap();
+    crash_after(&world, 3);
+    roll_back(&world, None).await.unwrap_err();
+    recover(&world);
+    abort_and_die(&world).await;
+    let report = roll_back(&world, None).await.unwrap();
+    assert_eq!(report.result, ReportResult::Deployed);
+    assert_eq!(at_rest(&world, "rolled back after an abort").await, old.digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_build_of_the_same_commit_is_another_target() {
+    let (world, ..) = world().await;
+    let again = world.release("1.1.1", &commit('b')).await;
+    crash_after(&world, 7);
+    deploy(&world, "1.1.0").await.unwrap_err();
+    recover(&world);
+    let report = deploy(&world, "1.1.1").await.unwrap();
+    assert_eq!(report.version, Some(again.version.clone()));
+    assert_eq!(at_rest(&world, "another build").await, again.digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_finds_its_way_past_any_number_of_failed_attempts() {
+    let (world, old, _) = world().await;
+    let sick = world.release("1.2.0", &commit('c')).await;
+    world.fleet.set_unhealthy(&sick.digest);
+    for _ in 0..51 {
+        deploy(&world, "1.2.0").await.unwrap_err();
+    }
+    deploy(&world, "1.1.0").await.unwrap();
+    roll_back(&world, None).await.unwrap();
+    assert_eq!(at_rest(&world, "past all failures").await, old.digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_finishes_a_rollback_to_what_was_withdrawn_lifts_the_hold_on_it() {
+    let (world, _, new) = world().await;
+    deploy(&world, "1.1.0").await.unwrap();
+    roll_back(&world, to("1.0.0")).await.unwrap();
+    crash_after(&world, 8);
+    let args = rollback::Args { target: to("1.1.0"), yes: true, ..rollback::Args::default() };
+    rollback::run(&world.context, &world.site, &world.supply, args).await.unwrap_err();
+    recover(&world);
+    resume(&world).await.unwrap();
+    assert_eq!(at_rest(&world, "resumed").await, new.digest);
+    assert_eq!(world.context.environment(&world.stream()).await.unwrap().hold, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_interrupted_while_waiting_for_the_lock_hears_that_and_not_who_has_it() {
+    let (world, _, new) = world().await;
+    world.begin(2, &new, &run_config(8000)).await;
+    let lock_wait = std::time::Duration::from_secs(900);
+    let args = deploy::Args { target: to("1.1.0"), lock_wait, ..deploy::Args::default() };
+    let waiting = deploy::run(&world.context, &world.site, &world.supply, args);
+    let interrupting = async {
+        world.context.clock.sleep(std::time::Duration::from_secs(3)).await;
+        world.context.interrupt.raise();
+    };
+    let (waited, ()) = tokio::join!(waiting, interrupting);
+    assert_eq!(waited.unwrap_err().kind, ErrorKind::Interrupted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_whose_plan_is_lost_bars_nobody() {
+    enum Next {
+        Same,
+        Another,
+        RollBack,
+    }
+    for (appends, next) in [3, 7, 9, 11]
+        .into_iter()
+        .flat_map(|at| [Next::Same, Next::Another, Next::RollBack].map(|next| (at, next)))
+    {
+        let (world, old, new) = world().await;
+        let other = world.release("1.2.0", &commit('c')).await;
+        crash_after(&world, appends);
+        deploy(&world, "1.1.0").await.unwrap_err();
+        recover(&world);
+        let left = world.context.deployment(&world.stream(), Some(2)).await.unwrap().unwrap();
+        world.artifacts.lose(&left.plan.unwrap());
+        let error = resume(&world).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound, "{appends}: {error}");
+        let (result, wanted) = match next {
+            Next::Same => (deploy(&world, "1.1.0").await, new),
+            Next::Another => (deploy(&world, "1.2.0").await, other),
+            Next::RollBack => (roll_back(&world, to("1.0.0")).await, old),
+        };
+        result.unwrap_or_else(|error| panic!("{appends}: {error}: {:?}", error.details));
+        // A candidate that took no traffic may still run: nobody knows of it until its slot is needed.
+        assert_eq!(serving(&world), all(&wanted), "{appends}");
+        for host in HOSTS {
+            world.fleet.edit(host, |machine| assert_eq!(machine.trial, None, "{appends}: {host}"));
+        }
+        assert_eq!(world.context.environment(&world.stream()).await.unwrap().active, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_10_a_resume_that_prepares_nothing_records_no_secret_either() {
+    let (mut world, ..) = world().await;
+    world.site.run =
+        serde_json::from_value(serde_json::json!({"port": 8000, "secrets": {"KEY": "env:KEY"}})).unwrap();
+    // What the fake host says when it fails begins with this word.
+    let secrets = crate::secrets::Secrets {
+        variables: [("KEY".to_owned(), Secret::new("injected".into()))].into(),
+        root: "/".into(),
+    };
+    world.site.secrets = std::sync::Arc::new(secrets);
+    crash_after(&world, 7);
+    deploy(&world, "1.1.0").await.unwrap_err();
+    recover(&world);
+    world.fleet.fail("web-2", "shift", 1, Effect::None, HostErrorCode::Proxy);
+    let error = resume(&world).await.unwrap_err();
+    assert!(error.message.contains("[secret KEY]"), "{}", error.message);
+    for sealed in world.ledger.read(&world.stream(), 0, 1_000).await.unwrap() {
+        assert!(!sealed.body.contains("injected"), "{}", sealed.body);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_5_a_hotfix_beside_the_withdrawn_commits_does_not_let_them_back_in() {
+    let lab = crate::git::testing::Lab::new();
+    lab.write("a", "1");
+    let good = lab.commit("feat: good");
+    lab.write("b", "1");
+    let bad = lab.commit("feat: bad");
+    let world = World::new(&HOSTS, Some(lab.repository()));
+    world.release("1.0.0", &good).await;
+    world.release("1.1.0", &bad).await;
+    deploy(&world, "1.0.0").await.unwrap();
+    deploy(&world, "1.1.0").await.unwrap();
+    roll_back(&world, to("1.0.0")).await.unwrap();
+
+    lab.branch("hotfix", &good);
+    lab.write("c", "1");
+    let fix = lab.commit("fix: beside it");
+    world.release("1.0.1", &fix).await;
+    deploy(&world, "1.0.1").await.unwrap();
+
+    lab.branch("main", &bad);
+    lab.write("c", "1");
+    let merged = lab.merge("Merge hotfix", &fix);
+    let both = world.release("1.1.1", &merged).await;
+    let refused = deploy(&world, "1.1.1").await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Refused, "{refused}");
+
+    let back = lab.commit(&format!("Revert \"feat: bad\"\n\nThis reverts commit {bad}."));
+    let reverted = world.release("1.1.2", &back).await;
+    deploy(&world, "1.1.2").await.unwrap();
+    assert_ne!(both.digest, reverted.digest);
+    assert_eq!(world.context.environment(&world.stream()).await.unwrap().hold, None);
 }

@@ -57,6 +57,20 @@ async fn a_changed_release_is_named() {
 }
 
 #[tokio::test]
+async fn a_difference_in_what_has_ended_is_found_before_a_writer_can_hide_it() {
+    let site = site().await;
+    site.change(
+        "UPDATE record SET body = replace(body, 'succeeded', 'failed') WHERE sort = 'DEP#0000000001'",
+    );
+    let ledger = SqliteLedger::open(&site.path, OpenMode::ReadOnly).unwrap();
+    let stream = production();
+    let mut fold = Fold::new(&ledger, &stream).await.unwrap();
+    assert!(
+        matches!(fold.catch_up().await, Err(Stop::Fault(fault)) if fault.class == Class::ProjectionsDiffer)
+    );
+}
+
+#[tokio::test]
 async fn it_may_run_beside_a_writer() {
     let site = site().await;
     let writer: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&site.path, OpenMode::Existing).unwrap());

@@ -1,0 +1,52 @@
+variable "name" {
+  description = "Beginning of every name."
+  type        = string
+}
+
+variable "partition" {
+  description = "aws, aws-cn or aws-us-gov."
+  type        = string
+}
+
+variable "account_id" {
+  description = "The account."
+  type        = string
+}
+
+variable "emails" {
+  description = "Who is told. Each address must confirm once."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for e in var.emails : can(regex("^[^@ ]+@[^@ ]+$", e))])
+    error_message = "Each is an e-mail address."
+  }
+}
+
+variable "alarms" {
+  description = "The alarms by name."
+  type = map(object({
+    description = string
+    namespace   = string
+    metric      = string
+    dimensions  = map(string)
+    threshold   = number
+    statistic   = optional(string, "Maximum")
+    comparison  = optional(string, "GreaterThanOrEqualToThreshold")
+    period      = optional(number, 60)
+    periods     = optional(number, 3)
+    missing     = optional(string, "notBreaching")
+  }))
+}
+
+variable "composite" {
+  description = "Also one alarm over all of them."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.composite || length(var.alarms) > 0
+    error_message = "An alarm over all alarms needs one."
+  }
+}

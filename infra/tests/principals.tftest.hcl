@@ -1,0 +1,86 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name           = "relman-web-test"
+  partition      = "aws"
+  region         = "eu-central-1"
+  account_id     = "123456789012"
+  parameter_path = "/relman/web/test"
+  leading_keys   = ["META", "ENV#web#test"]
+  ssm            = false
+  foundation = {
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/relman-ci/relman-web-workload-boundary"
+    ledger = {
+      table_name  = "relman-ledger"
+      table_arn   = "arn:aws:dynamodb:eu-central-1:123456789012:table/relman-ledger"
+      kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1"
+    }
+    artifacts  = { bucket = "artifacts", arn = "arn:aws:s3:::artifacts" }
+    repository = { url = "registry.example/web", arn = "arn:aws:ecr:eu-central-1:123456789012:repository/web" }
+  }
+}
+
+run "a_host_writes_nowhere" {
+  command = plan
+
+  module {
+    source = "./modules/host-role"
+  }
+
+  assert {
+    condition = !anytrue([
+      for a in flatten([for s in jsondecode(output.policy).Statement : s.Action]) :
+      can(regex(":(Put|Update|Delete|Create|Batch(Write|Delete)|Transact|Scan|\\*)", a))
+    ])
+    error_message = "No action that writes, and no scan."
+  }
+
+  assert {
+    condition     = aws_iam_role.host.permissions_boundary == "arn:aws:iam::123456789012:policy/relman-ci/relman-web-workload-boundary"
+    error_message = "Under the boundary."
+  }
+
+  assert {
+    condition     = one([for s in jsondecode(output.policy).Statement : s.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] if s.Sid == "ReadLedger"]) == ["META", "ENV#web#test"]
+    error_message = "Its own environment's part of the ledger."
+  }
+
+  assert {
+    condition     = length([for s in jsondecode(output.policy).Statement : s if s.Sid == "SsmAgent" || s.Sid == "OwnLifecycle"]) == 0
+    error_message = "What is not asked for is not granted."
+  }
+}
+
+run "a_fleets_host_answers_its_own_group_and_no_other" {
+  command = plan
+
+  module {
+    source = "./modules/host-role"
+  }
+
+  variables {
+    ssm             = true
+    lifecycle_group = "relman-web-test"
+  }
+
+  assert {
+    condition     = one([for s in jsondecode(output.policy).Statement : s.Resource if s.Sid == "OwnLifecycle"]) == ["arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:*:autoScalingGroupName/relman-web-test"]
+    error_message = "One group."
+  }
+}
+
+run "a_path_that_opens_the_parameters_of_others_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/host-role"
+  }
+
+  variables {
+    parameter_path = "/relman"
+  }
+
+  expect_failures = [var.parameter_path]
+}

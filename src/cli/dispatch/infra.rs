@@ -1,0 +1,36 @@
+//! The verbs about the infrastructure.
+
+use super::Run;
+use super::read::differences;
+use crate::cli::args::{Infra, InfraAction};
+use crate::cli::wire::{Access, Hosts};
+use crate::cli::{output, signals};
+use crate::commands::error::CommandError;
+use crate::commands::{self};
+
+pub(super) async fn infra(run: &Run, args: Infra) -> Result<u8, CommandError> {
+    signals::watch(&run.interrupt);
+    let wire = run.wire()?;
+    let access = match &args.action {
+        InfraAction::Apply(_) => Access::Write,
+        InfraAction::Plan(_) | InfraAction::Drift(_) => Access::Read,
+    };
+    let context = wire.context(access)?;
+    let site = wire.site_with(&context, wire.environment(None)?, Hosts::Unread, None).await?;
+    match args.action {
+        InfraAction::Plan(args) => {
+            let report = commands::infra::plan(&context, &site, args.lock_wait).await?;
+            run.print(&report, output::infra::show)
+        }
+        InfraAction::Apply(args) => {
+            let args = commands::infra::Args { lock_wait: args.lock_wait, yes: run.global.yes };
+            let report = commands::infra::apply(&context, &site, args).await?;
+            run.print(&report, output::infra::show)
+        }
+        InfraAction::Drift(args) => {
+            let report = commands::infra::plan(&context, &site, args.lock_wait).await?;
+            run.print(&report, output::infra::show)?;
+            Ok(differences(args.exit_code && report.differs))
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Errors of the infrastructure and of its outputs. No host was touched when one arises.
+
+use super::{CommandError, ErrorKind};
+use crate::infra::inventory::InventoryError;
+use crate::infra::{InfraError, Lock};
+
+impl From<InfraError> for CommandError {
+    fn from(error: InfraError) -> Self {
+        let message = error.to_string();
+        let failed = || CommandError::new(ErrorKind::Failed, message.clone());
+        match error {
+            InfraError::Missing { .. } | InfraError::TooOld { .. } => {
+                failed().hint("install Terraform 1.11 or newer, and put it on PATH; relman doctor")
+            }
+            InfraError::NoConfiguration { .. } => CommandError::new(ErrorKind::Usage, message)
+                .hint("environments.NAME.terraform.directory in relman.toml says where it is"),
+            InfraError::NotInitialised { directory, .. } => {
+                failed().hint(format!("terraform -chdir={directory} init"))
+            }
+            InfraError::Locked { directory, workspace, lock } => {
+                locked(failed(), &directory, workspace.as_deref(), &lock)
+            }
+            InfraError::Stale { .. } => failed().hint("again: it is planned anew"),
+            InfraError::Stopped { .. } => CommandError::new(ErrorKind::Interrupted, message)
+                .detail("What was done is in the state, and its lock is free.")
+                .hint("relman infra apply: go on"),
+            InfraError::Failed { .. } => failed().hint("relman infra plan: what is left to do"),
+            InfraError::Unreadable { source, .. } => failed().caused_by(source),
+            InfraError::Io { source, .. } => failed().caused_by(source),
+        }
+    }
+}
+
+fn locked(mut error: CommandError, directory: &str, workspace: Option<&str>, lock: &Lock) -> CommandError {
+    for (name, value) in [
+        ("Who", &lock.who),
+        ("Doing", &lock.operation),
+        ("Since", &lock.created),
+        ("State", &lock.path),
+        ("Lock", &lock.id),
+    ] {
+        if !value.is_empty() {
+            error = error.detail(format!("{name}: {value}"));
+        }
+    }
+    let variable = workspace.map(|name| format!("TF_WORKSPACE={name} ")).unwrap_or_default();
+    error.hint("wait until they are done; --lock-wait 15m does").hint(format!(
+        "{variable}terraform -chdir={directory} force-unlock {}: only when it is certain that they died",
+        lock.id
+    ))
+}
+
+impl From<InventoryError> for CommandError {
+    fn from(error: InventoryError) -> Self {
+        let message = error.to_string();
+        let usage = || CommandError::new(ErrorKind::Usage, message.clone());
+        match error {
+            InventoryError::NeverApplied => CommandError::new(ErrorKind::Failed, message)
+                .hint("relman infra apply: make the machines"),
+            InventoryError::NoOutput | InventoryError::NoHosts => usage()
+                .hint("let the Terraform configuration have an output relman_hosts with a name and an address for each host")
+                .hint("relman infra apply, if the configuration has it and the state does not yet"),
+            InventoryError::Elsewhere { .. } => {
+                usage().hint("environments.NAME.terraform in relman.toml: directory and workspace")
+            }
+            InventoryError::Invalid(problems) => problems
+                .iter()
+                .skip(1)
+                .fold(usage(), |error, problem| error.detail(problem.to_string()))
+                .hint("correct the output in the Terraform configuration, then relman infra apply"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_lock_names_its_holder_and_the_exact_command() {
+        let lock = Lock {
+            id: "618e8c67".into(),
+            who: "ada@laptop".into(),
+            operation: "OperationTypeApply".into(),
+            created: "2026-11-26 08:02:09 +0000 UTC".into(),
+            path: "web/terraform.tfstate".into(),
+        };
+        let error = |workspace: Option<&str>| -> CommandError {
+            InfraError::Locked {
+                directory: "infra/live/single".into(),
+                workspace: workspace.map(str::to_owned),
+                lock: Box::new(lock.clone()),
+            }
+            .into()
+        };
+        let found = error(None);
+        assert_eq!(found.kind, ErrorKind::Failed);
+        assert_eq!(
+            found.message,
+            "the state of infra/live/single is locked by ada@laptop since 2026-11-26 08:02:09 +0000 UTC"
+        );
+        assert!(found.details.contains(&"Doing: OperationTypeApply".to_owned()));
+        assert!(found.hints[1].starts_with("terraform -chdir=infra/live/single force-unlock 618e8c67: "));
+        assert!(error(Some("blue")).hints[1].starts_with("TF_WORKSPACE=blue terraform -chdir="));
+    }
+
+    #[test]
+    fn what_the_configuration_says_wrong_is_usage_and_what_happened_is_a_failure() {
+        use crate::infra::inventory::Problem;
+        let place = || "infra".to_owned();
+        let problem = |n: u32| Problem { place: format!("relman_hosts[{n}].name"), reason: "x".into() };
+        let cases: Vec<(CommandError, ErrorKind, &str)> = vec![
+            (InfraError::Missing { command: "terraform".into() }.into(), ErrorKind::Failed, "1.11"),
+            (
+                InfraError::NoConfiguration { directory: place() }.into(),
+                ErrorKind::Usage,
+                "terraform.directory",
+            ),
+            (
+                InfraError::NotInitialised { directory: place(), said: "x".into() }.into(),
+                ErrorKind::Failed,
+                "terraform -chdir=infra init",
+            ),
+            (InfraError::Stale { directory: place() }.into(), ErrorKind::Failed, "planned anew"),
+            (InfraError::Stopped { what: place() }.into(), ErrorKind::Interrupted, "relman infra apply"),
+            (
+                InfraError::Failed { what: place(), said: "x".into(), log: "x".into() }.into(),
+                ErrorKind::Failed,
+                "relman infra plan",
+            ),
+            (InventoryError::NeverApplied.into(), ErrorKind::Failed, "relman infra apply"),
+            (InventoryError::NoOutput.into(), ErrorKind::Usage, "relman_hosts"),
+            (InventoryError::NoHosts.into(), ErrorKind::Usage, "relman_hosts"),
+            (
+                InventoryError::Invalid(vec![problem(0), problem(1)]).into(),
+                ErrorKind::Usage,
+                "correct the output",
+            ),
+        ];
+        for (error, kind, hint) in cases {
+            assert_eq!(error.kind, kind, "{error}");
+            assert!(error.hints.iter().any(|found| found.contains(hint)), "{error}: {:?}", error.hints);
+        }
+        let all: CommandError = InventoryError::Invalid(vec![problem(0), problem(1)]).into();
+        assert_eq!(
+            (all.message.as_str(), all.details.as_slice()),
+            ("relman_hosts[0].name: x", &["relman_hosts[1].name: x".to_owned()][..])
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! The fleet and the surroundings of an environment, out of the outputs `relman_hosts` and `relman_config`. Pure.
+//!
+//! Invariant: every text that gets past here is what it should be, as if it stood in `relman.toml`; all that is wrong
+//! is told at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Outputs;
+use crate::domain::id::{EnvironmentName, HostName, ServiceName};
+use crate::host::wire::address::{is_address, is_host_key, is_user};
+
+/// The output that names the hosts.
+pub const HOSTS: &str = "relman_hosts";
+/// The output that says what else relman must know.
+pub const CONFIG: &str = "relman_config";
+
+/// One host of the outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryHost {
+    /// Its name.
+    pub name: HostName,
+    /// Address or DNS name.
+    pub address: String,
+    /// SSH port.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// The user to log in as.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Pinned host keys.
+    #[serde(default)]
+    pub host_keys: Vec<String>,
+    /// The instance, where it is reached through Systems Manager.
+    #[serde(default)]
+    pub ssm_id: Option<String>,
+    /// The host that leads to it, where it is reached through one.
+    #[serde(default)]
+    pub bastion: Option<Bastion>,
+}
+
+/// A host that leads to others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bastion {
+    /// Address or DNS name.
+    pub address: String,
+    /// SSH port.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// The user to log in as.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Pinned host keys.
+    #[serde(default)]
+    pub host_keys: Vec<String>,
+}
+
+fn ssh_port() -> u16 {
+    22
+}
+
+/// What relman may take from the infrastructure. Whatever else is in the output is not relman's business.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InfraConfig {
+    /// Whose infrastructure it is.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// Of which environment.
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// The table of the ledger.
+    #[serde(default)]
+    pub ledger_table: Option<String>,
+    /// The bucket of the artifacts.
+    #[serde(default)]
+    pub artifacts_bucket: Option<String>,
+    /// The region.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The repository of the images.
+    #[serde(default)]
+    pub repository_url: Option<String>,
+}
+
+/// What the outputs come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    /// The hosts; at least one.
+    pub hosts: Vec<InventoryHost>,
+    /// The surroundings.
+    pub config: InfraConfig,
+}
+
+/// What the outputs are held against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected<'a> {
+    /// The service of `relman.toml`.
+    pub service: &'a ServiceName,
+    /// The environment.
+    pub environment: &'a EnvironmentName,
+    /// Whether no host may have a public address.
+    pub private: bool,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// `relman_hosts[1].address`.
+    pub place: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.reason)
+    }
+}
+
+/// Why there is no inventory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InventoryError {
+    /// There are no outputs at all: it was never applied.
+    #[error("there are no outputs yet: it was never applied")]
+    NeverApplied,
+    /// The configuration has no such output.
+    #[error("there is no output {HOSTS}")]
+    NoOutput,
+    /// The list of hosts is empty.
+    #[error("the output {HOSTS} names no host")]
+    NoHosts,
+    /// The outputs are another's.
+    #[error("the output {CONFIG} is of {what} {found}, and not of {wanted}")]
+    Elsewhere {
+        /// Service or environment.
+        what: &'static str,
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        wanted: String,
+    },
+    /// Something in it is wrong; never empty.
+    #[error("{}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    Invalid(Vec<Problem>),
+}
+
+/// Reads and checks the outputs.
+///
+/// # Errors
+/// When they name no host that could be used, or hold anything that is not what it should be.
+pub fn read(outputs: &Outputs, expected: &Expected<'_>) -> Result<Inventory, InventoryError> {
+    if outputs.is_empty() {
+        return Err(InventoryError::NeverApplied);
+    }
+    let mut problems = Problems::default();
+    let config = match outputs.get(CONFIG) {
+        None | Some(Value::Null) => InfraConfig::default(),
+        Some(value) => problems.parse(CONFIG, value).unwrap_or_default(),
+    };
+    belongs("service", &config.service, expected.service.as_str())?;
+    belongs("environment", &config.environment, expected.environment.as_str())?;
+    let listed = match outputs.get(HOSTS) {
+        None | Some(Value::Null) => return Err(InventoryError::NoOutput),
+        Some(Value::Array(listed)) => listed.as_slice(),
+        Some(_) => {
+            problems.add(HOSTS, "is not a list");
+            &[]
+        }
+    };
+    let hosts = problems.hosts(listed, expected.private);
+    match problems.0 {
+        problems if !problems.is_empty() => Err(InventoryError::Invalid(problems)),
+        _ if hosts.is_empty() => Err(InventoryError::NoHosts),
+        _ => Ok(Inventory { hosts, config }),
+    }
+}
+
+fn belongs(what: &'static str, found: &Option<String>, wanted: &str) -> Result<(), InventoryError> {
+    match found {
+        Some(found) if found != wanted => {
+            Err(InventoryError::Elsewhere { what, found: found.clone(), wanted: wanted.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, place: impl Into<String>, reason: impl Into<String>) {
+        self.0.push(Problem { place: place.into(), reason: reason.into() });
+    }
+
+    fn ensure(&mut self, good: bool, place: &str, reason: impl FnOnce() -> String) {
+        if !good {
+            self.add(place, reason());
+        }
+    }
+
+    fn parse<T: serde::de::DeserializeOwned>(&mut self, place: &str, value: &Value) -> Option<T> {
+        match T::deserialize(value) {
+            Ok(parsed) => Some(parsed),
+            Err(error) => {
+                self.add(place, error.to_string().replace("missing field", "has no"));
+                None
+            }
+        }
+    }
+
+    fn hosts(&mut self, listed: &[Value], private: bool) -> Vec<InventoryHost> {
+        let mut names: BTreeMap<HostName, usize> = BTreeMap::new();
+        let mut ways: BTreeMap<(String, u16, Option<String>), usize> = BTreeMap::new();
+        let mut hosts = Vec::new();
+        for (n, value) in listed.iter().enumerate() {
+            let at = format!("{HOSTS}[{n}]");
+            let Some(host) = self.parse::<InventoryHost>(&at, value) else { continue };
+            self.reached(&at, &host.address, host.port, host.user.as_deref(), &host.host_keys);
+            if private && is_address(&host.address) {
+                let reason = public(&host.address);
+                self.ensure(reason.is_none(), &format!("{at}.address"), || reason.unwrap_or_default());
+            }
+            if let Some(id) = &host.ssm_id {
+                self.ensure(is_instance(id), &format!("{at}.ssm_id"), || {
+                    format!("{} is no id of an instance, such as i-0123456789abcdef0", shown(id))
+                });
+            }
+            if let Some(bastion) = &host.bastion {
+                let at = format!("{at}.bastion");
+                self.reached(
+                    &at,
+                    &bastion.address,
+                    bastion.port,
+                    bastion.user.as_deref(),
+                    &bastion.host_keys,
+                );
+            }
+            if let Some(first) = names.insert(host.name.clone(), n) {
+                self.add(format!("{at}.name"), format!("{} is {HOSTS}[{first}] already", host.name));
+            }
+            // Behind different bastions the same private address is another host.
+            let behind = host.bastion.as_ref().map(|bastion| bastion.address.clone());
+            if let Some(first) = ways.insert((host.address.clone(), host.port, behind), n) {
+                let reason = format!("{HOSTS}[{first}] has the same address and port");
+                self.add(format!("{at}.address"), reason);
+            }
+            hosts.push(host);
+        }
+        hosts
+    }
+
+    fn reached(&mut self, at: &str, address: &str, port: u16, user: Option<&str>, keys: &[String]) {
+        self.ensure(is_address(address), &format!("{at}.address"), || {
+            format!("{} is neither an IP address nor a DNS name", shown(address))
+        });
+        self.ensure(port > 0, &format!("{at}.port"), || "is 0".to_owned());
+        self.ensure(user.is_none_or(is_user), &format!("{at}.user"), || {
+            format!("{} is not a user name", shown(user.unwrap_or_default()))
+        });
+        for (n, key) in keys.iter().enumerate() {
+            self.ensure(is_host_key(key), &format!("{at}.host_keys[{n}]"), || {
+                "is not TYPE BASE64 as in an OpenSSH public key file".to_owned()
+            });
+        }
+    }
+}
+
+/// A value that was refused, on one line.
+fn shown(value: &str) -> String {
+    format!("{:?}", value.chars().take(60).collect::<String>())
+}
+
+fn is_instance(id: &str) -> bool {
+    let hex =
+        |digits: &str| (8..=17).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    ["i-", "mi-"].iter().any(|prefix| id.strip_prefix(prefix).is_some_and(hex))
+}
+
+/// Why an address is not known to be private. Of a name it cannot be told, except below `internal`, which is never
+/// public.
+fn public(address: &str) -> Option<String> {
+    let private = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => {
+            let shared = ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]);
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || shared
+        }
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Err(_) => {
+            return (!address.to_ascii_lowercase().ends_with(".internal")).then(|| {
+                format!(
+                    "{address} is a name, of which it cannot be told whether it is private, which is meant"
+                )
+            });
+        }
+    };
+    (!private).then(|| format!("{address} is public, and a private address is meant"))
+}
+
+#[cfg(test)]
+mod tests;
