@@ -21,11 +21,21 @@ fn host(lab: &Lab, address: &str, port: &str, key: Option<usize>) -> String {
     format!("hosts = [{{ name = \"host1\", address = \"{address}\", port = {port}{keys} }}]")
 }
 
+/// Gives the host back as it was: the scenarios that share a ledger must not find it another one's.
+struct Bare<'a>(&'a Lab);
+
+impl Drop for Bare<'_> {
+    fn drop(&mut self) {
+        self.0.script(&["fresh", "host1"]);
+    }
+}
+
 #[test]
 #[ignore = "needs the lab: make test-lab"]
 fn deploy_and_rollback_by_ssh_from_a_bare_host() {
     let lab = Lab::up();
     lab.script(&["fresh", "host1"]);
+    let _bare = Bare(&lab);
     let site = Site::separate("access", |lab| {
         configuration(lab, "", &host(lab, &lab.hosts[0], &lab.ssh_port, Some(1)))
     });
@@ -91,6 +101,7 @@ fn find(site: &Site) -> std::path::PathBuf {
 fn a_host_behind_a_bastion_is_deployed_to_and_rolled_back() {
     let lab = Lab::up();
     lab.script(&["fresh", "host1"]);
+    let _bare = Bare(&lab);
     // The address that only the lab's hosts reach: the bastion gets there, this machine need not.
     let inner = lab.on_host(1, "hostname -I").split_whitespace().next().expect("an address").to_owned();
     let site = Site::separate("bastion", |lab| {
