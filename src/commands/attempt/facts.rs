@@ -67,6 +67,12 @@ pub(crate) async fn facts(
             for (host, code, message) in &failed {
                 error = error.detail(format!("{host}: {code}: {message}"));
             }
+            if failed.iter().any(|(_, code, _)| *code == HostErrorCode::NotInstalled) {
+                error = error.hint(format!(
+                    "via = \"{}\" installs nothing on hosts: put relman-host into their image, or deploy once with via = \"ansible\"",
+                    fleet.way()
+                ));
+            }
             Err(error
                 .hint("relman doctor: what keeps each host from taking part")
                 .hint("--hosts NAME,…: only the hosts that you name; the others stay as they are"))
