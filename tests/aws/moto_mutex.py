@@ -13,10 +13,12 @@ import os
 import signal
 import threading
 
+from moto import backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 HOST = "127.0.0.1"
+PRELOADED = ("dynamodb", "s3", "ssm", "sts")
 
 
 class OneAtATime:
@@ -40,6 +42,9 @@ class OneAtATime:
 def listen(port: int, around=lambda application: application, ready=None) -> None:
     """Serves until SIGTERM; `ready` is called with the port once it listens."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # moto imports a service with its first request, for seconds; nobody is to take that for a silence of AWS.
+    for service in PRELOADED:
+        backends.get_backend(service)
     application = around(OneAtATime(DomainDispatcherApplication(create_backend_app)))
     server = make_server(HOST, port, application, threaded=True)
     # moto's own URLs, such as those of SQS queues, name it.
