@@ -30,12 +30,12 @@ build: ## build relman and relman-host side by side into target/bin/release (PRO
 	@printf 'built %s/relman and %s/relman-host\n' $(BIN) $(BIN)
 
 .PHONY: demo
-demo: ## the whole story on one machine: deploy, break, come back, roll back, under load
-	@tests/lab/demo up
+demo: ## the whole story on one machine, under load (ENV=aws: from Terraform, on DynamoDB and S3; ENV=ha: three hosts)
+	@ENV=$(ENV) tests/lab/demo up
 
 .PHONY: demo-down
-demo-down: ## remove every trace of the demo
-	@tests/lab/demo down
+demo-down: ## remove every trace of the demo (of another one: ENV=aws, ENV=ha)
+	@ENV=$(ENV) tests/lab/demo down
 
 .PHONY: test
 test: ## everything: format, lints, unit, contract, property, snapshot, the service, AWS, Terraform, and the lab suite

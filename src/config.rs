@@ -293,8 +293,9 @@ pub struct Access {
     /// The host through which the others are reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bastion: Option<Bastion>,
-    /// With `via = "ssm"`: the document that hands a request to relman-host.
-    pub ssm_document: String,
+    /// With `via = "ssm"`: the document that hands a request to relman-host; none: that of the outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssm_document: Option<String>,
 }
 
 impl Default for Access {
@@ -305,7 +306,7 @@ impl Default for Access {
             known_hosts: None,
             unknown_hosts: UnknownHosts::default(),
             bastion: None,
-            ssm_document: "relman-perform".to_owned(),
+            ssm_document: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumMode, ObjectVersion};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ObjectVersion};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
@@ -105,6 +105,8 @@ impl Bucket {
             .put_object()
             .bucket(&self.name)
             .key(self.key(key))
+            // Said besides the sum itself: where objects are retained, S3 insists on the name of the algorithm.
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .checksum_sha256(aws_smithy_types::base64::encode(Sha256::digest(bytes)))
             .set_if_none_match(new.then(|| "*".to_owned()))
             .body(ByteStream::from(bytes.to_owned()))

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use aws_sdk_s3::types::{
+    DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockRetentionMode, ObjectLockRule,
+};
+
 use super::{Bucket, Chain, LARGE};
 
 /// What the script that runs these tests says.
@@ -37,6 +41,14 @@ pub(crate) fn fresh_bucket() -> String {
         let client = aws_sdk_s3::Client::new(&chain.config(LARGE).await.unwrap());
         let request = client.create_bucket().bucket(&made).object_lock_enabled_for_bucket(true);
         request.send().await.unwrap();
+        // As infra/bootstrap makes it: what brings no retention of its own gets one.
+        let retention = DefaultRetention::builder().mode(ObjectLockRetentionMode::Governance).days(1).build();
+        let lock = ObjectLockConfiguration::builder()
+            .object_lock_enabled(ObjectLockEnabled::Enabled)
+            .rule(ObjectLockRule::builder().default_retention(retention).build())
+            .build();
+        let request = client.put_object_lock_configuration().bucket(&made);
+        request.object_lock_configuration(lock).send().await.unwrap();
     });
     name
 }

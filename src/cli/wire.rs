@@ -289,7 +289,7 @@ impl Wire {
             port: Arc::new(Terraform::new(root, &self.around.raw)),
             provision: settings.provision,
             private: terraform.address_source == AddressSource::Private,
-            fleet: Arc::new(move |found| Ok(route.fleet(hosts::addresses(found, route.via)?))),
+            fleet: Arc::new(move |found| route.fleet_of(found)),
         })
     }
 

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 use super::{Access, Config, Environment, Provision, Via};
 use crate::domain::run::{RunConfig, RunFault, is_variable};
 use crate::host::wire::HostAddress;
-use crate::host::wire::address::{is_address, is_host_key, is_user};
+use crate::host::wire::address::{is_address, is_document, is_host_key, is_user};
 
 /// Key and reason of each problem.
 type Problems = Vec<(String, String)>;
@@ -222,9 +222,12 @@ fn check_place(at: &str, place: (&str, u16), user: Option<&str>, keys: &[String]
 fn check_access(at: &str, access: &Access, found: &mut Problems) {
     let user = access.user.as_deref().is_none_or(is_user);
     ensure(found, &format!("{at}.user"), user, || NOT_A_USER.to_owned());
-    ensure(found, &format!("{at}.ssm_document"), is_document(&access.ssm_document), || {
-        "is no name of a document: 3 to 128 letters, digits, _ . and -".to_owned()
-    });
+    ensure(
+        found,
+        &format!("{at}.ssm_document"),
+        access.ssm_document.as_deref().is_none_or(is_document),
+        || "is no name of a document: 3 to 128 letters, digits, _ . and -".to_owned(),
+    );
     if let Some(bastion) = &access.bastion {
         let (at, place) = (format!("{at}.bastion"), (bastion.address.as_str(), bastion.port));
         check_place(&at, place, bastion.user.as_deref(), &bastion.host_keys, found);
@@ -282,11 +285,6 @@ fn is_path(text: &str) -> bool {
 fn is_instance(text: &str) -> bool {
     let id = text.strip_prefix("mi-").or_else(|| text.strip_prefix("i-")).unwrap_or_default();
     (8..=17).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-}
-
-/// A name that SSM takes for a document.
-fn is_document(text: &str) -> bool {
-    (3..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 /// `distribution`'s grammar: a registry is told from a path by a dot, a port, or the name localhost.

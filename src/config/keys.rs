@@ -209,7 +209,7 @@ pub const KEYS: &[Key] = &[
         "environments.*.access.bastion.address",
         Text,
         "none",
-        "The host through which the others are reached: IP address or DNS name. No agent is forwarded to it.",
+        "The host through which the others are reached: IP address or DNS name. No agent is forwarded to it. With terraform it may be left out: the outputs name it.",
     ),
     key("environments.*.access.bastion.port", Number, "22", "Its SSH port."),
     key("environments.*.access.bastion.user", Text, "access.user", "User to log in as there."),
@@ -217,7 +217,7 @@ pub const KEYS: &[Key] = &[
     key(
         "environments.*.access.ssm_document",
         Text,
-        "relman-perform",
+        "the outputs', else relman-perform",
         "With via = \"ssm\": the document that hands a request to relman-host.",
     ),
     key("environments.*.playbook", Text, "none", "With via = \"playbook\": your playbook."),

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Outputs;
 use crate::domain::id::{EnvironmentName, HostName, ServiceName};
-use crate::host::wire::address::{is_address, is_host_key, is_user};
+use crate::host::wire::address::{is_address, is_document, is_host_key, is_user};
 
 /// The output that names the hosts.
 pub const HOSTS: &str = "relman_hosts";
@@ -38,12 +38,15 @@ pub struct InventoryHost {
     /// The instance, where it is reached through Systems Manager.
     #[serde(default)]
     pub ssm_id: Option<String>,
+    /// The document that hands a request to relman-host there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssm_document: Option<String>,
     /// The host that leads to it, where it is reached through one.
     #[serde(default)]
     pub bastion: Option<Bastion>,
 }
 
-/// A host that leads to others.
+/// A host that leads to others. Unlike the one of `relman.toml`, it may have fields that relman does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bastion {
     /// Address or DNS name.
@@ -84,6 +87,9 @@ pub struct InfraConfig {
     /// The repository of the images.
     #[serde(default)]
     pub repository_url: Option<String>,
+    /// The document of Systems Manager, where hosts are reached that way.
+    #[serde(default)]
+    pub ssm_document: Option<String>,
 }
 
 /// What the outputs come to.
@@ -171,7 +177,15 @@ pub fn read(outputs: &Outputs, expected: &Expected<'_>) -> Result<Inventory, Inv
             &[]
         }
     };
-    let hosts = problems.hosts(listed, expected.private);
+    let mut hosts = problems.hosts(listed, expected.private);
+    if let Some(document) = &config.ssm_document {
+        problems.ensure(is_document(document), &format!("{CONFIG}.ssm_document"), || {
+            format!("{} is no name of a document", shown(document))
+        });
+        for host in hosts.iter_mut().filter(|host| host.ssm_id.is_some()) {
+            host.ssm_document.get_or_insert_with(|| document.clone());
+        }
+    }
     match problems.0 {
         problems if !problems.is_empty() => Err(InventoryError::Invalid(problems)),
         _ if hosts.is_empty() => Err(InventoryError::NoHosts),

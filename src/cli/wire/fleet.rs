@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::super::args::Way;
 use super::super::place::known_hosts;
-use super::Wire;
+use super::{Wire, hosts};
 use crate::aws::Chain;
 use crate::clock::Clock;
 use crate::commands::error::{CommandError, ErrorKind};
@@ -21,6 +21,10 @@ use crate::host::ssh::{Access as SshAccess, Ssh};
 use crate::host::ssm::Ssm;
 use crate::host::wire::HostAddress;
 use crate::host::{Fleet, Identity};
+use crate::infra::inventory::InventoryHost;
+
+/// The document of Systems Manager where nobody names another.
+const DOCUMENT: &str = "relman-perform";
 
 /// The way to an environment's hosts, before it is known which there are.
 #[derive(Clone)]
@@ -34,13 +38,25 @@ pub(super) struct Route {
     /// Whether hosts may be configured on it.
     configures: bool,
     playbook: PathBuf,
-    document: String,
+    document: Option<String>,
     local: HostName,
     aws: Arc<Chain>,
     clock: Arc<dyn Clock>,
 }
 
 impl Route {
+    /// The fleet of these hosts, as the outputs say that they are reached. What `relman.toml` says comes first.
+    ///
+    /// # Errors
+    /// For a host to which this way does not lead.
+    pub(super) fn fleet_of(&self, found: &[InventoryHost]) -> Result<Arc<dyn Fleet>, CommandError> {
+        let mut route = self.clone();
+        let bastion = &mut route.login.login.bastion;
+        let hosts = hosts::addresses(found, self.via, bastion)?;
+        route.document = route.document.or_else(|| found.iter().find_map(|host| host.ssm_document.clone()));
+        Ok(route.fleet(hosts))
+    }
+
     /// The fleet of these hosts.
     pub(super) fn fleet(&self, hosts: Vec<HostAddress>) -> Arc<dyn Fleet> {
         let Self { identity, tool, login, roles, .. } = self.clone();
@@ -48,7 +64,7 @@ impl Route {
             Via::Ansible => Arc::new(Ansible::new(identity, tool, hosts, login.login, roles)),
             Via::Ssh => Arc::new(Ssh::new(identity, tool, hosts, login, self.configures.then_some(roles))),
             Via::Ssm => {
-                let document = self.document.clone();
+                let document = self.document.clone().unwrap_or_else(|| DOCUMENT.to_owned());
                 Arc::new(Ssm::new(identity, hosts, document, self.aws.clone(), self.clock.clone()))
             }
             Via::Local => {

@@ -21,6 +21,11 @@ pub fn is_address(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
 }
 
+/// A name that SSM takes for a document.
+pub fn is_document(text: &str) -> bool {
+    (3..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
 /// `TYPE BASE64`, as in an OpenSSH public key file, without a comment.
 pub fn is_host_key(line: &str) -> bool {
     let mut words = line.split(' ');

@@ -24,9 +24,8 @@ make_repository() {
   git push --quiet --set-upstream origin main
 }
 
-configuration() {
-  local address=${LAB_HOSTS%% *} key
-  key=$(cut -d' ' -f2,3 <(grep -F "$address" "$LAB_KNOWN_HOSTS"))
+# The sections that each demo's relman.toml has; `[run.health]` is last.
+common_configuration() {
   cat <<TEXT
 [service]
 name = "web"
@@ -34,9 +33,6 @@ name = "web"
 [image]
 repository = "$LAB_REGISTRY/web"
 build_args = { BASE_IMAGE = "$BASE_IMAGE" }
-
-[ledger]
-id = "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
 
 [run]
 port = 8000
@@ -49,8 +45,19 @@ interval_ms = 250
 good_probes = 3
 start_period_seconds = 10
 
+TEXT
+}
+
+configuration() {
+  local address=${LAB_HOSTS%% *} key
+  key=$(cut -d' ' -f2,3 <(grep -F "$address" "$LAB_KNOWN_HOSTS"))
+  common_configuration
+  cat <<TEXT
 [ansible]
 directory = "$REPO_DIR/ansible"
+
+[ledger]
+id = "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
 
 [environments.production]
 via = "ansible"
