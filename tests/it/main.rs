@@ -2,4 +2,5 @@
 
 mod cli;
 mod infra;
+mod outside;
 mod tidy;
