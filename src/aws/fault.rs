@@ -46,17 +46,18 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The action as IAM calls it: `dynamodb:GetItem`.
     pub action: &'static str,
+    not_implemented: bool,
     #[source]
     source: Option<Cause>,
 }
 
 impl Fault {
     pub(super) fn no_region() -> Self {
-        Self { kind: FaultKind::NoRegion, action: "", source: None }
+        Self { kind: FaultKind::NoRegion, action: "", not_implemented: false, source: None }
     }
 
     pub(super) fn new(kind: FaultKind, action: &'static str, source: Cause) -> Self {
-        Self { kind, action, source: Some(source) }
+        Self { kind, action, not_implemented: false, source: Some(source) }
     }
 
     /// From the SDK's error of a call.
@@ -75,7 +76,10 @@ impl Fault {
             SdkError::ResponseError(_) => FaultKind::NoAnswer,
             other => of_chain(other),
         };
-        Self { kind, action, source: Some(error.into()) }
+        let not_implemented =
+            matches!(error.code(), Some("NotImplemented" | "UnknownOperationException" | "InvalidAction"))
+                || error.raw_response().is_some_and(|raw| raw.status().as_u16() == 501);
+        Self { kind, action, not_implemented, source: Some(error.into()) }
     }
 
     /// Whether the same call may succeed soon.
@@ -88,6 +92,11 @@ impl Fault {
     pub fn is_configuration(&self) -> bool {
         use FaultKind::{Missing, NoCredentials, NoRegion, OtherRegion};
         matches!(self.kind, NoRegion | NoCredentials | Missing | OtherRegion)
+    }
+
+    /// Whether whoever answered does not know the call at all: an emulator.
+    pub fn is_not_implemented(&self) -> bool {
+        self.not_implemented
     }
 
     fn text(&self) -> String {

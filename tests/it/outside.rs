@@ -12,7 +12,9 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 fn no_way_leads_out() {
     let began = Instant::now();
     // A public resolver, documentation addresses, where instances find their credentials, and IPv6.
-    for address in ["1.1.1.1:443", "192.0.2.1:80", "169.254.169.254:80", "[2001:db8::1]:443", "10.255.255.1:22"] {
+    for address in
+        ["1.1.1.1:443", "192.0.2.1:80", "169.254.169.254:80", "[2001:db8::1]:443", "10.255.255.1:22"]
+    {
         let address: SocketAddr = address.parse().expect("it is an address");
         let reached = TcpStream::connect_timeout(&address, AT_ONCE);
         assert!(

@@ -11,6 +11,7 @@ fn nothing() -> Parts {
         site: Err(error()),
         supply: Err(error()),
         infra: None,
+        account: None,
         facts: Facts::default(),
     }
 }
