@@ -1,5 +1,6 @@
 //! The one integration binary.
 
+mod boundary;
 mod cli;
 mod infra;
 mod outside;

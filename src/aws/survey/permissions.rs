@@ -34,9 +34,12 @@ impl Survey {
     pub async fn ledger_permissions(&self, table: &str) -> Result<(Vec<Permission>, Option<bool>), Fault> {
         let client = self.dynamodb().await?;
         let text = |text: &str| AttributeValue::S(text.to_owned());
-        // The key of the ledger's own description: there in every ledger, and in every role's reach.
-        let key = HashMap::from([("pk".to_owned(), text("META")), ("sk".to_owned(), text("SCHEMA"))]);
-        let item = client.get_item().table_name(table).set_key(Some(key.clone())).consistent_read(true);
+        let key =
+            |sort: &str| HashMap::from([("pk".to_owned(), text("META")), ("sk".to_owned(), text(sort))]);
+        // The ledger's own description: there in every ledger, and in every role's reach. It is only looked at; what is
+        // asked to be written lies beside it, and is never written.
+        let (there, beside) = (key("SCHEMA"), key("DOCTOR"));
+        let item = client.get_item().table_name(table).set_key(Some(there.clone())).consistent_read(true);
         let query = client
             .query()
             .table_name(table)
@@ -44,35 +47,33 @@ impl Survey {
             .expression_attribute_values(":pk", text("META"))
             .consistent_read(true)
             .limit(1);
-        let put = client.put_item().table_name(table).set_item(Some(key.clone())).condition_expression(NEVER);
+        let put =
+            client.put_item().table_name(table).set_item(Some(beside.clone())).condition_expression(NEVER);
         let update = client
             .update_item()
             .table_name(table)
-            .set_key(Some(key.clone()))
+            .set_key(Some(beside.clone()))
             .update_expression("SET doctor = :doctor")
             .expression_attribute_values(":doctor", text("x"))
             .condition_expression(NEVER);
         let (item, query, put, update) =
             futures_util::join!(item.send(), query.send(), put.send(), update.send());
-        let there = item.as_ref().is_ok_and(|found| found.item.is_some());
+        let is_there = item.as_ref().is_ok_and(|found| found.item.is_some());
         let transaction = client
             .transact_write_items()
             .transact_items(built(
                 Put::builder()
                     .table_name(table)
-                    .set_item(Some(key.clone()))
+                    .set_item(Some(beside.clone()))
                     .condition_expression(NEVER)
-                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
                     .build()
                     .map(|put| TransactWriteItem::builder().put(put).build()),
             )?)
             .transact_items(built(
                 ConditionCheck::builder()
                     .table_name(table)
-                    .set_key(Some(HashMap::from([
-                        ("pk".to_owned(), text("META")),
-                        ("sk".to_owned(), text("DOCTOR")),
-                    ])))
+                    .set_key(Some(there))
+                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
                     .condition_expression(NEVER)
                     .build()
                     .map(|check| TransactWriteItem::builder().condition_check(check).build()),
@@ -83,7 +84,7 @@ impl Survey {
             Err(error) => error.as_service_error().and_then(|error| match error {
                 aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(
                     cancelled,
-                ) if there => Some(cancelled.cancellation_reasons().first().is_some_and(|one| one.item().is_some())),
+                ) if is_there => Some(cancelled.cancellation_reasons().last().is_some_and(|one| one.item().is_some())),
                 _ => None,
             }),
             Ok(_) => None,
@@ -130,6 +131,9 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     match said {
+        Ok(_) => {
+            Err(Fault::new(FaultKind::Refused, action, "a condition that cannot hold was passed by".into()))
+        }
         Err(error)
             if matches!(
                 error.code(),
