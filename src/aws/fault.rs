@@ -228,7 +228,9 @@ pub(crate) fn service(code: &str, status: u16) -> FaultKind {
         "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "KMSAccessDeniedException" => {
             FaultKind::Denied
         }
-        "ResourceNotFoundException" | "NoSuchBucket" | "TableNotFoundException" => FaultKind::Missing,
+        "ResourceNotFoundException" | "NoSuchBucket" | "NotFound" | "TableNotFoundException" => {
+            FaultKind::Missing
+        }
         "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
             FaultKind::OtherRegion
         }
@@ -252,7 +254,10 @@ pub(crate) fn service(code: &str, status: u16) -> FaultKind {
 
 /// What people read in a browser, and AWS never answers with.
 fn is_a_page(raw: &HttpResponse) -> bool {
-    raw.headers().get("content-type").is_some_and(|kind| kind.starts_with("text/html"))
+    let start = raw.body().bytes().unwrap_or_default().trim_ascii_start();
+    ["<!doctype html", "<html"]
+        .iter()
+        .any(|page| start.get(..page.len()).is_some_and(|start| start.eq_ignore_ascii_case(page.as_bytes())))
 }
 
 /// `Signature expired: … is now earlier than …`, `Signature not yet current: …`.

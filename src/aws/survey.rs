@@ -3,6 +3,8 @@
 
 mod buckets;
 mod permissions;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};

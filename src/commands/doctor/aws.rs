@@ -11,10 +11,9 @@ mod tests;
 use futures_util::join;
 
 use self::judge::{bucket, table};
-use super::{Check, CommandError, State, chain};
+use super::{Check, State, chain};
 use crate::aws::survey::{Permission, Survey};
 use crate::aws::{Fault, FaultKind};
-use crate::commands::error::ErrorKind;
 use crate::domain::id::HostName;
 
 /// Seconds by which this machine's clock may differ from AWS's; a signature is refused from 300 on.
@@ -65,7 +64,7 @@ pub(super) async fn account(account: Option<&Account>) -> Vec<Check> {
     let survey = &account.survey;
     let region = match survey.region().await {
         Ok(region) => region,
-        Err(fault) => return vec![faulty("aws", fault)],
+        Err(fault) => return vec![faulty("aws", &fault)],
     };
     let mut found = vec![match survey.caller().await {
         Ok(caller) => {
@@ -75,7 +74,7 @@ pub(super) async fn account(account: Option<&Account>) -> Vec<Check> {
         Err(fault) if fault.kind == FaultKind::Refused && !account.endpoints.is_empty() => {
             Check::new("aws", State::NotChecked, format!("{fault}: the endpoint tells no identity"))
         }
-        Err(fault) => return vec![faulty("aws", fault)],
+        Err(fault) => return vec![faulty("aws", &fault)],
     }];
     if !account.endpoints.is_empty() {
         found.push(Check::warning(
@@ -111,7 +110,7 @@ async fn tables(account: &Account) -> Vec<Check> {
     let survey = &account.survey;
     let facts = match survey.table(name).await {
         Ok(facts) => facts,
-        Err(fault) => return vec![faulty(format!("table {name}"), fault)],
+        Err(fault) => return vec![faulty(format!("table {name}"), &fault)],
     };
     let mut found = table::layout(name, &facts);
     if !account.all {
@@ -128,7 +127,7 @@ async fn tables(account: &Account) -> Vec<Check> {
             found.extend(permissions(&format!("table {name}"), asked));
             found.push(table::transactions(name, told));
         }
-        Err(fault) => found.push(faulty(format!("table {name} permissions"), fault)),
+        Err(fault) => found.push(faulty(format!("table {name} permissions"), &fault)),
     }
     found
 }
@@ -138,7 +137,7 @@ async fn buckets(account: &Account, region: &str) -> Vec<Check> {
     let survey = &account.survey;
     let place = match survey.place(name).await {
         Ok(place) => bucket::region(name, &place, region),
-        Err(fault) => return vec![faulty(format!("bucket {name}"), fault)],
+        Err(fault) => return vec![faulty(format!("bucket {name}"), &fault)],
     };
     let mut found = vec![place];
     if found.iter().any(|check| check.state == State::Failed) {
@@ -146,7 +145,7 @@ async fn buckets(account: &Account, region: &str) -> Vec<Check> {
     }
     let facts = match survey.bucket(name).await {
         Ok(facts) => facts,
-        Err(fault) => return vec![faulty(format!("bucket {name}"), fault)],
+        Err(fault) => return vec![faulty(format!("bucket {name}"), &fault)],
     };
     let of = |what: &str| format!("bucket {name} {what}");
     found.push(looked(facts.versions, of("versions"), |is| {
@@ -160,7 +159,7 @@ async fn buckets(account: &Account, region: &str) -> Vec<Check> {
     found.push(looked(facts.closed, of("access"), |is| bucket::closed(name, is)));
     match survey.bucket_permissions(name, prefix).await {
         Ok(asked) => found.extend(permissions(&format!("bucket {name}"), asked)),
-        Err(fault) => found.push(faulty(of("permissions"), fault)),
+        Err(fault) => found.push(faulty(of("permissions"), &fault)),
     }
     found
 }
@@ -180,7 +179,7 @@ async fn states(account: &Account, region: &str) -> Vec<Check> {
                 format!("the bucket is in {place}; the rest is not looked at from {region}"),
             )];
         }
-        Err(fault) => return vec![faulty(format!("state {name}"), fault)],
+        Err(fault) => return vec![faulty(format!("state {name}"), &fault)],
     };
     match survey.bucket(name).await {
         Ok(facts) => {
@@ -192,12 +191,12 @@ async fn states(account: &Account, region: &str) -> Vec<Check> {
             }));
             found.push(looked(facts.closed, of("access"), |is| bucket::closed(name, is)));
         }
-        Err(fault) => found.push(faulty(format!("state {name}"), fault)),
+        Err(fault) => found.push(faulty(format!("state {name}"), &fault)),
     }
     found.push(match (&backend.table, backend.lockfile) {
         (Some(table), _) => match survey.table(table).await {
             Ok(facts) => table::locks(table, &facts),
-            Err(fault) => faulty(format!("lock table {table}"), fault),
+            Err(fault) => faulty(format!("lock table {table}"), &fault),
         },
         (None, true) => Check::ok("state lock", format!("a file beside the state in {name}")),
         (None, false) => Check::failed(
@@ -252,7 +251,7 @@ fn permissions(of: &str, asked: Vec<Permission>) -> Vec<Check> {
     for Permission { action, result } in asked {
         match result {
             Ok(()) => allowed.push(action),
-            Err(fault) => found.push(faulty(format!("{of} permissions"), fault)),
+            Err(fault) => found.push(faulty(format!("{of} permissions"), &fault)),
         }
     }
     if !allowed.is_empty() {
@@ -263,7 +262,7 @@ fn permissions(of: &str, asked: Vec<Permission>) -> Vec<Check> {
 
 /// Whether it is only the look that is not possible: not allowed, or no emulator does it.
 fn may_not_look(fault: &Fault) -> bool {
-    fault.kind == FaultKind::Denied || fault.is_not_implemented()
+    matches!(fault.kind, FaultKind::Denied | FaultKind::NotAws) || fault.is_not_implemented()
 }
 
 fn unseen(name: impl Into<String>, fault: &Fault) -> Check {
@@ -278,15 +277,10 @@ fn looked<T>(said: Result<T, Fault>, name: impl Into<String>, judge: impl FnOnce
     match said {
         Ok(said) => judge(said),
         Err(fault) if may_not_look(&fault) => unseen(name, &fault),
-        Err(fault) => faulty(name, fault),
+        Err(fault) => faulty(name, &fault),
     }
 }
 
-fn faulty(name: impl Into<String>, fault: Fault) -> Check {
-    let hints = fault.hints();
-    let error = CommandError::new(ErrorKind::Failed, fault.to_string());
-    let error = hints.into_iter().fold(error.caused_by(fault), CommandError::hint);
-    // The fault says itself; its causes say what AWS said.
-    let detail = std::error::Error::source(&error).map_or_else(String::new, |fault| chain(fault));
-    Check::failed(name, detail, error.hints.join("; "))
+fn faulty(name: impl Into<String>, fault: &Fault) -> Check {
+    Check::failed(name, chain(fault), fault.hints().join("; "))
 }
