@@ -7,7 +7,6 @@ mod permissions;
 mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::types::{BillingMode, TableStatus};
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -84,8 +83,8 @@ impl Survey {
         Ok(Caller { account, arn })
     }
 
-    /// By how many seconds this machine's clock was ahead of the last answer's server; none before an answer.
-    pub fn ahead(&self) -> Option<i64> {
+    /// The time of the server when it last answered, in seconds since 1970; none before an answer.
+    pub fn server_time(&self) -> Option<i64> {
         *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -201,9 +200,7 @@ impl Intercept for ServerDate {
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date");
         if let Some(server) = date.and_then(|text| DateTime::from_str(text, Format::HttpDate).ok()) {
-            let here = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-            let ahead = here.cast_signed() - server.secs();
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.secs());
         }
         Ok(())
     }

@@ -58,6 +58,7 @@ impl Wire {
             self.around.variables.iter().filter(|(name, value)| is_endpoint(name) && !value.is_empty());
         Some(Account {
             survey: Survey::new(self.aws.clone()),
+            clock: self.clock.clone(),
             table,
             bucket,
             backend,

@@ -8,13 +8,17 @@ mod judge;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use futures_util::join;
 
 use self::judge::{bucket, table};
 use super::{Check, State, chain};
 use crate::aws::survey::{Permission, Survey};
 use crate::aws::{Fault, FaultKind};
+use crate::clock::Clock;
 use crate::domain::id::HostName;
+use crate::domain::time::Timestamp;
 
 /// Seconds by which this machine's clock may differ from AWS's; a signature is refused from 300 on.
 const SKEW: i64 = 60;
@@ -31,10 +35,11 @@ pub struct Backend {
 }
 
 /// What of the configuration is in AWS.
-#[derive(Debug)]
 pub struct Account {
     /// How it is looked at.
     pub survey: Survey,
+    /// What this machine takes the time for.
+    pub clock: Arc<dyn Clock>,
     /// The table of the ledger.
     pub table: Option<String>,
     /// The bucket of artifacts and heads, and the prefix in it.
@@ -50,6 +55,12 @@ pub struct Account {
 }
 
 impl Account {
+    /// By how many seconds this machine's clock is ahead of AWS's; none before an answer.
+    fn ahead(&self) -> Option<i64> {
+        let server = Timestamp::from_millis(self.survey.server_time()?.checked_mul(1000)?)?;
+        Some(self.clock.now().seconds_since(server))
+    }
+
     fn is_used(&self) -> bool {
         self.table.is_some() || self.bucket.is_some() || self.document.is_some() || self.backend.is_some()
     }
@@ -76,6 +87,8 @@ pub(super) async fn account(account: Option<&Account>) -> Vec<Check> {
         }
         Err(fault) => return vec![faulty("aws", &fault)],
     }];
+    // At once: later it would be late.
+    let ahead = account.ahead();
     if !account.endpoints.is_empty() {
         found.push(Check::warning(
             "endpoint",
@@ -85,7 +98,7 @@ pub(super) async fn account(account: Option<&Account>) -> Vec<Check> {
     }
     let (tables, buckets, states, documents) =
         join!(tables(account), buckets(account, &region), states(account, &region), documents(account));
-    found.extend(survey.ahead().map(clock));
+    found.extend(ahead.or_else(|| account.ahead()).map(clock));
     found.extend(tables.into_iter().chain(buckets).chain(states).chain(documents));
     found
 }
