@@ -5,6 +5,7 @@
 mod bucket;
 pub mod fault;
 mod http;
+pub mod survey;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
 use super::fault::{Fault, FaultKind};
+use super::survey::locking;
 use super::{Chain, LARGE};
 
 /// How often a put goes on when another put of the same key is under way.
@@ -216,15 +217,7 @@ impl Bucket {
             Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => return Ok(None),
             Err(error) => return Err(Fault::of("s3:GetBucketObjectLockConfiguration", error)),
         };
-        let rule = found.object_lock_configuration.and_then(|lock| lock.rule?.default_retention);
-        Ok(rule.map(|rule| {
-            let mode = rule.mode.as_ref().map_or("unknown mode", |mode| mode.as_str());
-            match (rule.days, rule.years) {
-                (Some(days), _) => format!("{mode}, {days} days"),
-                (None, Some(years)) => format!("{mode}, {years} years"),
-                (None, None) => mode.to_owned(),
-            }
-        }))
+        Ok(locking(found.object_lock_configuration))
     }
 }
 

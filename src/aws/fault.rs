@@ -34,6 +34,10 @@ pub enum FaultKind {
     NoAnswer,
     /// AWS failed. What was asked for may have happened.
     Server,
+    /// What answered is not AWS: a proxy, a login page. What was asked for may have happened.
+    NotAws,
+    /// It is encrypted with a key that cannot be used.
+    Key,
     /// The request was refused as it is: a bug, or an emulator.
     Refused,
 }
@@ -46,17 +50,20 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The action as IAM calls it: `dynamodb:GetItem`.
     pub action: &'static str,
+    not_implemented: bool,
+    /// What AWS named: the permission that lacks, or the region where it is.
+    named: Option<String>,
     #[source]
     source: Option<Cause>,
 }
 
 impl Fault {
     pub(super) fn no_region() -> Self {
-        Self { kind: FaultKind::NoRegion, action: "", source: None }
+        Self { kind: FaultKind::NoRegion, action: "", not_implemented: false, named: None, source: None }
     }
 
     pub(super) fn new(kind: FaultKind, action: &'static str, source: Cause) -> Self {
-        Self { kind, action, source: Some(source) }
+        Self { kind, action, not_implemented: false, named: None, source: Some(source) }
     }
 
     /// From the SDK's error of a call.
@@ -64,7 +71,13 @@ impl Fault {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
+        let said = error.message().unwrap_or_default();
+        let raw = error.raw_response();
         let kind = match &error {
+            // Also with a status that would mean something else from AWS.
+            _ if raw.is_some_and(is_a_page) => FaultKind::NotAws,
+            // Success, in a body that is none.
+            SdkError::ServiceError(inner) if inner.raw().status().is_success() => FaultKind::NotAws,
             SdkError::ServiceError(inner) => {
                 service(error.code().unwrap_or_default(), inner.raw().status().as_u16())
             }
@@ -72,16 +85,32 @@ impl Fault {
             SdkError::ResponseError(response) if response.raw().status().is_server_error() => {
                 FaultKind::Server
             }
-            SdkError::ResponseError(_) => FaultKind::NoAnswer,
+            SdkError::ResponseError(_) => FaultKind::NotAws,
             other => of_chain(other),
         };
-        Self { kind, action, source: Some(error.into()) }
+        let kind = match kind {
+            // DynamoDB has one code for a wrong signature and for a wrong clock.
+            FaultKind::Unknown if is_skewed(said) => FaultKind::Clock,
+            FaultKind::Denied if said.contains("disabled") && said.contains("kms") => FaultKind::Key,
+            kind => kind,
+        };
+        let named = match kind {
+            FaultKind::Denied => permission(said),
+            FaultKind::OtherRegion => {
+                raw.and_then(|raw| raw.headers().get("x-amz-bucket-region")).map(str::to_owned)
+            }
+            _ => None,
+        };
+        let not_implemented =
+            matches!(error.code(), Some("NotImplemented" | "UnknownOperationException" | "InvalidAction"))
+                || raw.is_some_and(|raw| raw.status().as_u16() == 501);
+        Self { kind, action, not_implemented, named, source: Some(error.into()) }
     }
 
     /// Whether the same call may succeed soon.
     pub fn is_transient(&self) -> bool {
-        use FaultKind::{Conflict, NoAnswer, Server, Throttled};
-        matches!(self.kind, Throttled | Conflict | NoAnswer | Server)
+        use FaultKind::{Conflict, NoAnswer, NotAws, Server, Throttled};
+        matches!(self.kind, Throttled | Conflict | NoAnswer | NotAws | Server)
     }
 
     /// Whether configuration must change first, rather than the world.
@@ -90,21 +119,36 @@ impl Fault {
         matches!(self.kind, NoRegion | NoCredentials | Missing | OtherRegion)
     }
 
+    /// Whether whoever answered does not know the call at all: an emulator.
+    pub fn is_not_implemented(&self) -> bool {
+        self.not_implemented
+    }
+
     fn text(&self) -> String {
         let action = self.action;
+        let named = self.named.as_deref();
         match self.kind {
             FaultKind::NoRegion => "no AWS region is set".to_owned(),
             FaultKind::NoCredentials => format!("{action}: there are no AWS credentials"),
             FaultKind::Expired => format!("{action}: the AWS credentials have expired"),
             FaultKind::Unknown => format!("{action}: AWS does not accept the credentials"),
-            FaultKind::Denied => format!("{action} is not allowed with these credentials"),
+            FaultKind::Denied => {
+                format!("{} is not allowed with these credentials", named.unwrap_or(action))
+            }
             FaultKind::Missing => format!("{action}: it does not exist in this account and region"),
-            FaultKind::OtherRegion => format!("{action}: it is in another region"),
+            FaultKind::OtherRegion => {
+                format!(
+                    "{action}: it is in another region{}",
+                    named.map_or(String::new(), |at| format!(", {at}"))
+                )
+            }
             FaultKind::Clock => format!("{action}: this machine's clock is too far off for AWS"),
             FaultKind::Throttled => format!("{action}: AWS takes no more requests for now"),
             FaultKind::Conflict => format!("{action}: another transaction was at the same items"),
             FaultKind::NoAnswer => format!("{action}: no answer"),
             FaultKind::Server => format!("{action}: AWS failed"),
+            FaultKind::NotAws => format!("{action}: what answered is not AWS"),
+            FaultKind::Key => format!("{action}: the key that it is encrypted with cannot be used"),
             FaultKind::Refused => format!("{action} was refused"),
         }
     }
@@ -125,7 +169,7 @@ impl Fault {
                 return vec![
                     format!(
                         "give {} to the role on this table or bucket; infra/bootstrap has the policies",
-                        self.action
+                        self.named.as_deref().unwrap_or(self.action)
                     ),
                     "aws sts get-caller-identity: which role this is".to_owned(),
                 ];
@@ -138,13 +182,24 @@ impl Fault {
                 "terraform -chdir=infra/bootstrap apply makes the table; without Terraform: aws dynamodb create-table --cli-input-json file://ledger-schema/dynamodb/table.json",
                 "aws dynamodb describe-table --table-name NAME: whether AWS_REGION and the account are the right ones",
             ],
-            FaultKind::OtherRegion => &["set AWS_REGION to the region of the bucket"],
+            FaultKind::OtherRegion => match &self.named {
+                Some(region) => return vec![format!("set AWS_REGION={region}, if the table is there too")],
+                None => &["set AWS_REGION to the region of the bucket"],
+            },
             FaultKind::Clock => &["set this machine's clock (timedatectl set-ntp true)"],
             FaultKind::Throttled | FaultKind::Conflict => &["run the same again in a minute"],
             FaultKind::NoAnswer | FaultKind::Server => {
                 &["relman doctor: whether AWS can be reached from here; then run the same again"]
             }
-            FaultKind::Refused => &["relman doctor"],
+            FaultKind::NotAws => &[
+                "a proxy or a login page answers instead: look at HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL; then run the same again",
+            ],
+            FaultKind::Key => &[
+                "aws kms describe-key: whether the key is enabled; the role needs kms:Decrypt and kms:GenerateDataKey on it",
+            ],
+            FaultKind::Refused => {
+                &["relman doctor --aws: whether account, table and buckets are as they should be"]
+            }
         };
         texts.iter().map(|text| (*text).to_owned()).collect()
     }
@@ -165,10 +220,17 @@ pub(crate) fn service(code: &str, status: u16) -> FaultKind {
         // DynamoDB's answer to a wrong signature and to a wrong clock alike.
         "InvalidSignatureException" => FaultKind::Unknown,
         "RequestTimeTooSkewed" => FaultKind::Clock,
+        "KMSDisabledException"
+        | "KMSInvalidStateException"
+        | "KMSKeyNotAccessibleFault"
+        | "InaccessibleEncryptionCredentialsException" => FaultKind::Key,
+        code if code.starts_with("KMS.") => FaultKind::Key,
         "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "KMSAccessDeniedException" => {
             FaultKind::Denied
         }
-        "ResourceNotFoundException" | "NoSuchBucket" | "TableNotFoundException" => FaultKind::Missing,
+        "ResourceNotFoundException" | "NoSuchBucket" | "NotFound" | "TableNotFoundException" => {
+            FaultKind::Missing
+        }
         "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
             FaultKind::OtherRegion
         }
@@ -188,6 +250,29 @@ pub(crate) fn service(code: &str, status: u16) -> FaultKind {
         _ if status == 301 => FaultKind::OtherRegion,
         _ => FaultKind::Refused,
     }
+}
+
+/// What people read in a browser, and AWS never answers with.
+fn is_a_page(raw: &HttpResponse) -> bool {
+    let start = raw.body().bytes().unwrap_or_default().trim_ascii_start();
+    ["<!doctype html", "<html"]
+        .iter()
+        .any(|page| start.get(..page.len()).is_some_and(|start| start.eq_ignore_ascii_case(page.as_bytes())))
+}
+
+/// `Signature expired: … is now earlier than …`, `Signature not yet current: …`.
+fn is_skewed(said: &str) -> bool {
+    ["Signature expired", "Signature not yet current"].iter().any(|start| said.contains(start))
+}
+
+/// The action in `User: … is not authorized to perform: ACTION on resource: …`: not always the one that was called.
+fn permission(said: &str) -> Option<String> {
+    let (_, rest) = said.split_once("not authorized to perform: ")?;
+    let action = rest.split_whitespace().next()?;
+    let is_action = action.len() <= 80
+        && action.contains(':')
+        && action.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '-'));
+    is_action.then(|| action.to_owned())
 }
 
 /// Why a request was not sent, or its answer not heard. The providers of credentials say it in words only.

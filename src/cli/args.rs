@@ -105,7 +105,10 @@ pub enum Verb {
     #[command(after_help = "Example:\n  relman init --ledger sqlite:/var/lib/relman/web.db")]
     Init(Init),
     /// Check everything that a deploy will need, all failures at once
-    Doctor,
+    #[command(
+        after_help = "Examples:\n  relman doctor\n  relman doctor --aws   on a real account, before the first deploy there"
+    )]
+    Doctor(Doctor),
     /// Version, build, push, bind, tag and record the commit at HEAD; idempotent
     #[command(after_help = "Examples:
   relman release --dry-run

@@ -3,6 +3,7 @@
 
 mod change;
 mod deploy;
+mod doctor;
 mod infra;
 mod read;
 
@@ -80,7 +81,7 @@ pub async fn run(cli: Cli, run: &Run) -> Result<u8, CommandError> {
     match cli.verb {
         Verb::Completions(args) => read::completions(&args),
         Verb::Init(args) => change::init(run, args),
-        Verb::Doctor => read::doctor(run).await,
+        Verb::Doctor(args) => doctor::doctor(run, args).await,
         Verb::History(args) => read::history(run, args).await,
         Verb::Show(args) => read::show(run, args).await,
         Verb::Releases(args) => read::releases(run, args).await,

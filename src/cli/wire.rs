@@ -1,6 +1,7 @@
 //! The composition root: the only place that names implementations. Each part is made when a verb asks for it, so
 //! that a verb that only reads the ledger opens nothing else.
 
+mod account;
 mod fleet;
 mod hosts;
 mod places;

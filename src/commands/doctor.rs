@@ -1,6 +1,7 @@
 //! `relman doctor`: everything that a deployment will need, looked at side by side; every failure at once, each with
 //! its fix. It changes nothing, except that a probe of a few bytes is put into the artifact store.
 
+pub mod aws;
 mod checks;
 mod infra;
 #[cfg(test)]
@@ -43,6 +44,8 @@ pub struct Parts {
     pub infra: Option<Infra>,
     /// Registry, engine, repository.
     pub supply: Result<Supply, CommandError>,
+    /// What of it is in AWS.
+    pub account: Option<aws::Account>,
     /// This machine.
     pub facts: Facts,
 }
@@ -109,19 +112,21 @@ pub struct Report {
 
 /// Looks at everything. Never fails: what cannot be looked at is a failed check.
 pub async fn run(parts: Parts) -> Report {
-    let Parts { context, site, infra, supply, facts } = &parts;
+    let Parts { context, site, infra, supply, account, facts } = &parts;
     let (context, site, supply) = (context.as_ref(), site.as_ref(), supply.as_ref());
-    let (ledger, artifacts, engine, registry, hosts, terraform) = join!(
+    let (ledger, artifacts, engine, registry, hosts, terraform, account) = join!(
         limited("ledger", checks::ledger(context, site.ok(), facts)),
         limited("artifacts", checks::artifacts(context.ok())),
         limited("engine", checks::engine(supply.ok())),
         limited("registry", checks::registry(supply.ok())),
         limited("hosts", checks::hosts(site)),
         limited("terraform", infra::terraform(infra.as_ref(), supply.ok())),
+        limited("aws", aws::account(account.as_ref())),
     );
     let checks: Vec<Check> = [
         checks::config(facts),
         checks::git(supply),
+        account,
         ledger,
         artifacts,
         engine,

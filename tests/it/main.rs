@@ -1,5 +1,7 @@
 //! The one integration binary.
 
+mod boundary;
 mod cli;
 mod infra;
+mod outside;
 mod tidy;

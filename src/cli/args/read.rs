@@ -7,6 +7,14 @@ use crate::domain::deployment::Outcome;
 use crate::domain::target::Target;
 use crate::domain::version::Version;
 
+/// `relman doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Look at the AWS account too: permissions, table, buckets, Terraform's state, Systems Manager; writes nothing there
+    #[arg(long)]
+    pub aws: bool,
+}
+
 /// `relman releases`.
 #[derive(Debug, Args)]
 pub struct Releases {

@@ -1,6 +1,8 @@
 //! The checks, in the order in which a deployment needs what they look at.
 
 use super::{Check, CommandError, Context, Facts, Site, State, Supply, chain, failed};
+use crate::artifact::ArtifactError;
+use crate::aws::Fault;
 use crate::domain::id::Stream;
 use crate::domain::time::Timestamp;
 use crate::host::wire::{Command, HostErrorCode, Observation};
@@ -71,7 +73,12 @@ pub(super) async fn ledger(
         }
         Err(error) => {
             let fix = "relman verify shows every bad place; put back a backup of the ledger that verifies";
-            found.push(Check::failed("ledger", chain(&error), fix));
+            found.push(match error {
+                LedgerError::Unavailable { ref source, .. } if source.is::<Fault>() => {
+                    failed("ledger", &error.into(), fix)
+                }
+                error => Check::failed("ledger", chain(&error), fix),
+            });
         }
     }
     if let Some(Err(why)) = &facts.ledger_writable {
@@ -126,7 +133,14 @@ pub(super) async fn artifacts(context: Option<&Context>) -> Vec<Check> {
     vec![match there_and_back.await {
         Ok(_) => Check::ok("artifacts", context.artifacts.location()),
         Err(error) => {
-            Check::failed("artifacts", chain(&error), "make the place of [artifacts] writable for this user")
+            let fix = "make the place of [artifacts] writable for this user";
+            match error {
+                // AWS says why, and so what to do.
+                ArtifactError::Unavailable { ref source, .. } if source.is::<Fault>() => {
+                    failed("artifacts", &error.into(), fix)
+                }
+                error => Check::failed("artifacts", chain(&error), fix),
+            }
         }
     }]
 }
@@ -250,6 +264,13 @@ pub(super) fn host(reply: &Reply, configuration: Option<&str>) -> Check {
             ),
             _ => Check::ok(name, format!("relman-host {}, configured", observation.agent)),
         },
+        Err(error) if error.code == HostErrorCode::NotInstalled && error.message.contains("may not run") => {
+            Check::warning(
+                name,
+                format!("reached; {}", error.message),
+                "let the login user use sudo without a password; if relman-host was never installed, the first deploy needs that too",
+            )
+        }
         Err(error) if error.code == HostErrorCode::NotInstalled => {
             Check::ok(name, "reached; the first deploy installs Docker, HAProxy and relman-host")
         }

@@ -11,6 +11,7 @@ fn nothing() -> Parts {
         site: Err(error()),
         supply: Err(error()),
         infra: None,
+        account: None,
         facts: Facts::default(),
     }
 }
@@ -98,12 +99,19 @@ fn a_host_that_serves_nobody_is_not_ok() {
             since: None,
         }],
     };
+    let sudo = Err(HostError::new(
+        HostErrorCode::NotInstalled,
+        "the login user may not run relman-host: sudo: a password is required",
+    ));
+    let bare = Err(HostError::new(HostErrorCode::NotInstalled, "relman-host is not installed on the host"));
     let engine = Err(HostError::new(HostErrorCode::Engine, "docker does not answer"));
     for (result, state, fix) in [
         (Ok(seen(true, 100)), State::Ok, None),
         (Ok(seen(true, 0)), State::Failed, Some("haproxy")),
         (Ok(seen(false, 100)), State::Failed, Some("docker")),
         (engine, State::Failed, Some("docker")),
+        (sudo, State::Warning, Some("without a password")),
+        (bare, State::Ok, None),
     ] {
         let check = checks::host(&Reply { host: "web-1".parse().unwrap(), result }, None);
         assert_eq!(check.state, state, "{check:?}");

@@ -25,8 +25,12 @@ impl From<InfraError> for CommandError {
                 .detail("What was done is in the state, and its lock is free.")
                 .hint("relman infra apply: go on"),
             InfraError::Failed { .. } => failed().hint("relman infra plan: what is left to do"),
-            InfraError::Unreadable { source, .. } => failed().caused_by(source),
-            InfraError::Io { source, .. } => failed().caused_by(source),
+            InfraError::Unreadable { source, .. } => failed().caused_by(source).hint(
+                "run that command by hand: with -json it must print JSON and nothing else; relman doctor",
+            ),
+            InfraError::Io { source, .. } => failed()
+                .caused_by(source)
+                .hint("look at the rights of that place and at the room on its disk; relman doctor"),
         }
     }
 }

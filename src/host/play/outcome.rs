@@ -95,6 +95,9 @@ pub fn answer(rc: i32, stdout: &str, stderr: &str) -> Result<Observation, HostEr
     if stdout.trim().is_empty() {
         let (code, message) = match rc {
             127 => (HostErrorCode::NotInstalled, "relman-host is not installed on the host".to_owned()),
+            _ if complaint.starts_with("sudo:") && complaint.ends_with("command not found") => {
+                (HostErrorCode::NotInstalled, "relman-host is not installed on the host".to_owned())
+            }
             _ if complaint.starts_with("sudo:") => {
                 let message = format!("the login user may not run relman-host: {complaint}");
                 (HostErrorCode::NotInstalled, message)

@@ -141,6 +141,7 @@ mod tests {
             (Some(127), "", "", NotInstalled, "not installed"),
             (Some(127), "", "sh: 1: sudo: not found", NotInstalled, "not installed"),
             (Some(1), "", "sudo: a password is required", NotInstalled, "may not run"),
+            (Some(1), "", "sudo: relman-host: command not found", NotInstalled, "not installed"),
             (Some(1), "This account is not available.\n", "", NoAnswer, "This account"),
             (None, "", "", NoAnswer, "lost before"),
             (None, "{\"protocol\":1,\"res", "", NoAnswer, "middle of the answer"),
