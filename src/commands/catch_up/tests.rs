@@ -13,23 +13,28 @@ use std::sync::Arc;
 const HERE: &str = "web-9";
 
 /// Whoever deploys sees both hosts; on the new one there is only itself.
-struct Fleet2 {
+struct Scene {
     world: World,
     here: Arc<FakeFleet>,
     site: Site,
 }
 
 /// One host serves 1.0.0 as deployment 1; another has just come up, and serves nothing.
-async fn fleet() -> (Fleet2, ReleaseRef) {
+async fn fleet() -> (Scene, ReleaseRef) {
     let world = World::new(&["web-1"], None);
     let old = world.release("1.0.0", &commit('a')).await;
-    world.deploy(1, &old, &run_config(8000)).await;
+    deploy_to(&world, &world.site).await;
     let here = Arc::new(FakeFleet::ready(&[HERE]));
     let site = Site { fleet: here.clone(), ..world.site.clone() };
-    (Fleet2 { world, here, site }, old)
+    (Scene { world, here, site }, old)
 }
 
-impl Fleet2 {
+async fn deploy_to(world: &World, site: &Site) -> deploy::Report {
+    let args = deploy::Args { target: Some("1.0.0".parse().unwrap()), ..deploy::Args::default() };
+    deploy::run(&world.context, site, &world.supply, args).await.unwrap()
+}
+
+impl Scene {
     async fn catch_up(&self) -> Result<Report, CommandError> {
         run(&self.world.context, &self.site, Args { lock_wait: Duration::from_secs(900) }).await
     }
@@ -52,8 +57,7 @@ async fn a_new_host_serves_what_is_committed_and_the_ledger_is_only_read() {
     // Whoever looks from outside finds the host as the ledger wants it, and a deploy finds nothing to do.
     let seen = status::run(&fleet.world.context, &fleet.site).await.unwrap();
     assert!(!seen.differs, "{seen:?}");
-    let args = deploy::Args { target: Some("1.0.0".parse().unwrap()), ..deploy::Args::default() };
-    let report = deploy::run(&fleet.world.context, &fleet.site, &fleet.world.supply, args).await.unwrap();
+    let report = deploy_to(&fleet.world, &fleet.site).await;
     assert_eq!(report.result, ReportResult::NothingToDo, "a host that joined by itself is settled");
 }
 
