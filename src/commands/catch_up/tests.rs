@@ -4,10 +4,11 @@ use super::*;
 use crate::commands::deploy::{self, ReportResult};
 use crate::commands::status;
 use crate::commands::testing::{World, commit, run_config};
+use crate::domain::deployment::Holder;
 use crate::domain::event::Event;
 use crate::domain::release::ReleaseRef;
 use crate::host::fake::FakeFleet;
-use crate::ledger::Ledger as _;
+use crate::ledger::{Ledger as _, Take};
 use std::sync::Arc;
 
 const HERE: &str = "web-9";
@@ -116,9 +117,20 @@ async fn invariant_3_a_host_that_a_deploy_has_claimed_is_left_to_it() {
 #[tokio::test(start_paused = true)]
 async fn a_holder_that_died_does_not_keep_a_host_from_serving() {
     let (fleet, old) = fleet().await;
-    let new = fleet.world.release("1.1.0", &commit('b')).await;
-    let lease = fleet.world.begin(2, &new, &run_config(8000)).await;
-    fleet.here.edit(HERE, |machine| machine.fence = Some(lease.fence.clone()));
+    let context = &fleet.world.context;
+    let holder = Holder {
+        nonce: context.clock.token(),
+        actor: context.actor.clone(),
+        machine: "elsewhere".to_owned(),
+        pid: 1,
+        purpose: "deploy v1.1.0".to_owned(),
+        since: context.clock.now(),
+    };
+    // How long a lease lasts is measured by the system's clock, which does not stand still.
+    let ttl = Duration::from_millis(10);
+    let draft = context.draft(Event::LeaseAcquired { holder, stolen: false });
+    let lease = context.ledger.acquire(&fleet.world.stream(), &Take::IfFree, ttl, draft).await.unwrap();
+    fleet.here.edit(HERE, |machine| machine.fence = Some(lease.fence));
     fleet.catch_up().await.unwrap();
     assert_eq!(fleet.here.serving(HERE), Some(old));
 }
