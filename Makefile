@@ -38,9 +38,8 @@ demo-down: ## remove every trace of the demo
 	@tests/lab/demo down
 
 .PHONY: test
-test: ## everything: format, lints, unit, contract, property, snapshot, the service, and the lab suite
-	@$(MAKE) test-fast
-	@$(MAKE) test-lab
+test: ## everything: format, lints, unit, contract, property, snapshot, the service, AWS, Terraform, and the lab suite
+	@$(RUN) all
 
 .PHONY: test-fast
 test-fast: ## everything that needs no lab

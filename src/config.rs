@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{EnvironmentName, ServiceName};
 use crate::domain::run::RunConfig;
+use crate::domain::wave::WaveSize;
 use crate::host::wire::{Bastion, HostAddress};
 
 /// The whole file. `root` is the directory that it lies in; every relative path in it is relative to that.
@@ -198,6 +199,12 @@ pub struct Environment {
     /// Seconds to watch the release under traffic before the deployment is final.
     #[serde(default)]
     pub bake_seconds: u64,
+    /// Hosts that get the traffic shifted at once; none: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave_size: Option<WaveSize>,
+    /// Hosts that may fail without the others going back.
+    #[serde(default)]
+    pub failure_budget: u32,
     /// Seconds that requests to the old slot may still take after the switch.
     #[serde(default = "drain")]
     pub drain_seconds: u64,

@@ -117,7 +117,7 @@ impl<'a> Attempt<'a> {
         drop(self.site.secrets.resolve(&aim.run.secrets)?);
         self.append(Event::DeploymentStarted(Box::new(started))).await?;
         let claimed = self.claim(&aim.hosts, number).await;
-        let hosts = match facts(self.context, &self.stream, &*self.site.fleet, &aim, &claimed).await {
+        let hosts = match facts(self.context, &self.site, &self.stream, &aim, &claimed).await {
             Ok(hosts) => hosts,
             Err(error) => {
                 let finished = Event::DeploymentFinished {

@@ -2,6 +2,7 @@
 
 mod admission;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::attempt::{self, Aim, Ask, Attempt};
@@ -19,6 +20,7 @@ use crate::domain::record::EnvironmentRecord;
 use crate::domain::release::ReleaseRef;
 use crate::domain::target::Target;
 use crate::saga::claim;
+use crate::saga::plan::HostFacts;
 use admission::{admit, admitted, refused, wanted};
 
 pub use super::outcome::{Candidate, Report, ReportResult};
@@ -145,8 +147,13 @@ async fn deploy(attempt: &mut Attempt<'_>, supply: &Supply, args: &Args) -> Resu
     let site = &attempt.site;
     aim.hosts = attempt::hosts(site, &args.hosts)?;
     let number = environment.last + 1;
-    if serves(serving.as_ref(), &release) && all_settled(attempt, &aim, number).await? {
-        return Ok(nothing_to_do(site, &release));
+    if serves(serving.as_ref(), &release) {
+        let seen = attempt.claim(&aim.hosts, number).await;
+        // Hosts that cannot be asked are not settled; the attempt itself says what is wrong with them.
+        let facts = attempt::facts(context, site, &attempt.stream, &aim, &seen).await;
+        if let Some(report) = facts.ok().and_then(|facts| nothing_to_do(site, &release, &facts)) {
+            return Ok(report);
+        }
     }
     let started = Started {
         deployment: number,
@@ -242,19 +249,18 @@ fn serves(serving: Option<&Deployment>, release: &ReleaseRef) -> bool {
     })
 }
 
-fn nothing_to_do(site: &Site, release: &ReleaseRef) -> Report {
+/// The report where every host that can be asked serves the release already.
+fn nothing_to_do(site: &Site, release: &ReleaseRef, facts: &BTreeMap<HostName, HostFacts>) -> Option<Report> {
+    if !facts.values().all(|host| host.settled || host.absent.is_some()) {
+        return None;
+    }
     let mut report = Report::new(site, ReportResult::NothingToDo);
     report.version = Some(release.version.clone());
-    report.notes.push(format!("{} serves on every host, with this configuration", release.version.tag()));
-    report
-}
-
-async fn all_settled(attempt: &Attempt<'_>, aim: &Aim, number: u64) -> Result<bool, CommandError> {
-    let fleet = &*attempt.site.fleet;
-    let claimed = attempt.claim(&aim.hosts, number).await;
-    let facts = attempt::facts(attempt.context, &attempt.stream, fleet, aim, &claimed).await;
-    // Hosts that cannot be asked are not settled; the attempt itself says what is wrong with them.
-    Ok(facts.is_ok_and(|hosts| hosts.values().all(|host| host.settled)))
+    report.laggards =
+        facts.iter().filter_map(|(name, host)| Some((name.clone(), host.absent.clone()?))).collect();
+    let whom = if report.laggards.is_empty() { "every host" } else { "every host that can be reached" };
+    report.notes.push(format!("{} serves on {whom}, with this configuration", release.version.tag()));
+    Some(report)
 }
 
 /// The plan on what the hosts say now. No lease, no fence, nothing recorded: there is no effect to leave out.
@@ -307,10 +313,12 @@ async fn dry_run(
     let hosts = attempt::hosts(site, &args.hosts)?;
     let aim = Aim { kind, release, run: site.run.clone(), hosts };
     let seen = claim::observe(&*site.fleet, &aim.hosts).await;
-    let facts = attempt::facts(context, &stream, &*site.fleet, &aim, &seen).await?;
-    let settled = serves(serving.as_ref(), &aim.release) && facts.values().all(|host| host.settled);
-    if settled && environment.active.is_none() {
-        return Ok(nothing_to_do(site, &aim.release));
+    let facts = attempt::facts(context, site, &stream, &aim, &seen).await?;
+    if serves(serving.as_ref(), &aim.release)
+        && environment.active.is_none()
+        && let Some(report) = nothing_to_do(site, &aim.release, &facts)
+    {
+        return Ok(report);
     }
     let plan = attempt::make_plan(context, site, &stream, &aim, facts, environment.last + 1).await?;
     let mut report = Report::new(site, ReportResult::Planned).with_plan(&plan);
@@ -328,6 +336,6 @@ pub(crate) async fn plan_only(
 ) -> Result<Plan, CommandError> {
     let stream = context.stream(&site.name);
     let seen = claim::observe(&*site.fleet, &aim.hosts).await;
-    let hosts = attempt::facts(context, &stream, &*site.fleet, aim, &seen).await?;
+    let hosts = attempt::facts(context, site, &stream, aim, &seen).await?;
     attempt::make_plan(context, site, &stream, aim, hosts, number).await
 }

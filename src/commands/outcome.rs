@@ -1,5 +1,7 @@
 //! From where the driver stopped to what the user is told: a report, or an error with its exit code.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::attempt::Done;
@@ -10,7 +12,7 @@ use crate::domain::id::{CommitSha, DeploymentId, Digest, HostName};
 use crate::domain::plan::Plan;
 use crate::domain::version::Version;
 use crate::host::wire::Evidence;
-use crate::saga::run::{Broken, DriveError, Driven, End};
+use crate::saga::run::{Broken, DriveError, Driven, End, behind};
 use crate::saga::state::failure_line;
 
 /// What `deploy`, `rollback`, `resume` and `abort` report.
@@ -45,6 +47,9 @@ pub struct Report {
     pub outcome: Option<Outcome>,
     /// The hosts.
     pub hosts: Vec<HostName>,
+    /// Hosts that stay behind within the failure budget, and why. The next deploy catches them up.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub laggards: BTreeMap<HostName, String>,
     /// Seconds that it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i64>,
@@ -103,6 +108,7 @@ impl Report {
             from_version: None,
             outcome: None,
             hosts: Vec::new(),
+            laggards: BTreeMap::new(),
             duration_seconds: None,
             stages: Vec::new(),
             candidates: Vec::new(),
@@ -149,6 +155,9 @@ pub(crate) async fn conclude(context: &Context, site: &Site, done: Done) -> Resu
     let mut report = Report::new(site, result).with_plan(&plan);
     report.outcome = Some(outcome);
     report.notes = driven.warnings;
+    if outcome == Outcome::Succeeded {
+        report.laggards = behind(&plan, &driven.state);
+    }
     let stream = context.stream(&site.name);
     if let Some(deployment) = context.deployment(&stream, Some(plan.deployment.number)).await? {
         report.duration_seconds = deployment.finished_at.map(|at| at.seconds_since(deployment.started_at));
@@ -159,11 +168,13 @@ pub(crate) async fn conclude(context: &Context, site: &Site, done: Done) -> Resu
 /// It went back, or tried to.
 fn failed(plan: &Plan, driven: &Driven) -> CommandError {
     let tag = plan.candidate.version.tag();
-    let cause = match &driven.state.failure {
-        Some((index, error)) => {
+    // What made it go back is said, which is not always what failed first.
+    let cause = match (&driven.state.rolling_back, &driven.state.failure) {
+        (Some((cause, None)), _) | (Some((cause, _)), None) => cause.clone(),
+        (_, Some((index, error))) => {
             plan.step(*index).map_or_else(|| error.message.clone(), |step| failure_line(step, error))
         }
-        None => driven.state.rolling_back.as_ref().map(|(cause, _)| cause.clone()).unwrap_or_default(),
+        (None, None) => String::new(),
     };
     let serves = match &plan.return_point {
         Some(point) => format!("{} serves as before", point.release.version.tag()),

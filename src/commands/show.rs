@@ -116,7 +116,12 @@ async fn entries(
 ) -> Result<Vec<Line>, CommandError> {
     let mut found = Vec::new();
     let mut after = deployment.first_seq.saturating_sub(1);
-    while after < deployment.last_seq {
+    // Of one without an outcome the record does not tell which entry was the last.
+    let last = match deployment.outcome {
+        Some(_) => deployment.last_seq,
+        None => context.ledger.head(stream).await?.seq,
+    };
+    while after < last {
         let read = context.ledger.read(stream, after, STRETCH).await?;
         let Some(last) = read.last() else { break };
         after = last.entry.seq;

@@ -20,7 +20,7 @@ use crate::host::fake::FakeFleet;
 use crate::host::wire::{Slot, SlotView};
 use crate::image::{BuildRequest, Builder, ImageError};
 use crate::ledger::memory::MemoryLedger;
-use crate::ledger::{Lease, Ledger as _, Take};
+use crate::ledger::{Lease, Take};
 use crate::registry::{Manifest, Registry, RegistryError};
 
 /// Everything that a reading command takes, and the fakes behind it.
@@ -145,7 +145,7 @@ impl World {
 
     async fn append(&self, stream: &Stream, lease: Option<&Lease>, event: Event) {
         let draft = self.context.draft(event);
-        self.ledger.append(stream, lease.map(|lease| &lease.fence), draft).await.unwrap();
+        self.context.ledger.append(stream, lease.map(|lease| &lease.fence), draft).await.unwrap();
     }
 
     /// A release on record, its image in the registry with the commit in its label.
@@ -218,7 +218,7 @@ impl World {
             verdict: Some(Verdict::Proven),
         };
         self.append(&stream, Some(&lease), finished).await;
-        self.ledger.release(&lease, self.context.draft(Event::LeaseReleased {})).await.unwrap();
+        self.context.ledger.release(&lease, self.context.draft(Event::LeaseReleased {})).await.unwrap();
     }
 
     /// A deployment whose traffic has been shifted, and no more.
@@ -239,7 +239,7 @@ impl World {
         };
         let draft = self.context.draft(Event::LeaseAcquired { holder, stolen: false });
         let ttl = Duration::from_secs(60);
-        let lease = self.ledger.acquire(&stream, &Take::IfFree, ttl, draft).await.unwrap();
+        let lease = self.context.ledger.acquire(&stream, &Take::IfFree, ttl, draft).await.unwrap();
         let run = self.artifacts.put(serde_json::to_string(run).unwrap().as_bytes()).await.unwrap();
         let hosts: Vec<_> = on.iter().map(|host| host.parse().unwrap()).collect();
         let started = Started {

@@ -168,6 +168,14 @@ fn check_environment(at: &str, environment: &Environment, root: &Path, found: &m
         }
     }
     range(found, &format!("{at}.bake_seconds"), environment.bake_seconds, 0, 86_400);
+    range(found, &format!("{at}.failure_budget"), u64::from(environment.failure_budget), 0, 1_000);
+    if environment.via == Via::Playbook {
+        let at = format!("{at}.wave_size");
+        ensure(found, &at, environment.wave_size.is_none() && environment.failure_budget == 0, || {
+            "waves and a failure budget need a way that sees what hosts run; your own playbook has `serial`"
+                .to_owned()
+        });
+    }
     range(found, &format!("{at}.drain_seconds"), environment.drain_seconds, 0, 3_600);
 }
 

@@ -228,6 +228,18 @@ pub const KEYS: &[Key] = &[
         "Seconds to watch the release under traffic before the deployment is final.",
     ),
     key(
+        "environments.*.wave_size",
+        Text,
+        "all hosts",
+        "Hosts that a deploy shifts at once: a number (\"2\") or a share (\"25%\"). The next wave begins when the one before serves, and has been watched for bake_seconds. A rollback goes to all hosts at once.",
+    ),
+    key(
+        "environments.*.failure_budget",
+        Number,
+        "0",
+        "Hosts that may stay behind in a deploy, because they cannot be reached or their part of it fails. They are put back, listed, and caught up by the next deploy. One more, and every host goes back.",
+    ),
+    key(
         "environments.*.drain_seconds",
         Number,
         "30",

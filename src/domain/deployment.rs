@@ -159,7 +159,7 @@ pub struct Deployment {
     pub committed: bool,
     /// Entry that began it.
     pub first_seq: u64,
-    /// Last entry about it.
+    /// The entry that changed this record last: of one that has an outcome, the last entry about it.
     pub last_seq: u64,
 }
 

@@ -20,3 +20,4 @@ pub mod step;
 pub mod target;
 pub mod time;
 pub mod version;
+pub mod wave;

@@ -46,8 +46,19 @@ pub struct Plan {
     pub before: BTreeMap<HostName, Digest>,
     /// Seconds that requests to the old slot may still take after the switch.
     pub drain_seconds: u64,
+    /// Hosts that may stay behind before it goes back everywhere. Those of `absent` are among them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failure_budget: u32,
+    /// Hosts that could not be asked when it was planned, and why. No step is about them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub absent: BTreeMap<HostName, String>,
     /// The stages in order.
     pub stages: Vec<Stage>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Plan {

@@ -283,10 +283,14 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
             let Some(Record::Deployment(deployment)) = before.get(&key) else {
                 return Err(Illegal::UnknownDeployment(number));
             };
-            let mut deployment = deployment.as_ref().clone();
+            let before = deployment.as_ref();
+            let mut deployment = before.clone();
             advance(entry, &mut deployment, &mut environment, after)?;
-            deployment.last_seq = entry.seq;
-            after.insert(key, Record::Deployment(Box::new(deployment)));
+            // Most steps change nothing that anybody lists, and each write of the record has its price in DynamoDB.
+            if deployment != *before {
+                deployment.last_seq = entry.seq;
+                after.insert(key, Record::Deployment(Box::new(deployment)));
+            }
         }
     }
     if environment != was {
@@ -389,8 +393,8 @@ fn advance(
         Event::StepStarted { step, exposes } => {
             let forward = step.direction == Direction::Forward;
             // The plan, and with it the return point, is durable before anything happens; and once it goes back,
-            // it never goes forward again.
-            let fits = deployment.plan.is_some() && (forward != (deployment.phase == Phase::RollingBack));
+            // it never goes forward again. A single host is also put back while the others go on.
+            let fits = deployment.plan.is_some() && !(forward && deployment.phase == Phase::RollingBack);
             if !fits {
                 return Err(out_of_order());
             }

@@ -57,6 +57,7 @@ macro_rules! ledger_contract {
                 invariant_4_an_outcome_is_written_once,
                 deployment_numbers_have_no_gaps,
                 lease_entries_are_not_appended_by_hand,
+                a_rollback_over_many_releases_is_one_entry,
             }
             fence {
                 invariant_3_an_older_fence_cannot_append,

@@ -9,9 +9,10 @@
 //! - A renewal touches the lease alone.
 
 mod items;
+mod once;
 mod read;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod write;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use tokio::sync::OnceCell;
 
+use self::once::Once;
 use self::read::Store;
 use self::write::Lock;
 use super::{Lease, LeaseView, Ledger, LedgerError, Location, Page, Take, rules};
@@ -127,10 +129,11 @@ impl Ledger for DynamoLedger {
         fence: Option<&Fence>,
         draft: Draft,
     ) -> Result<Sealed, LedgerError> {
+        let once = if fence.is_some() { Once::ByReading } else { Once::ByItem };
         let written = self
             .store()
             .await?
-            .write(stream, draft, |found, draft| {
+            .write(stream, draft, once, |found, draft| {
                 let lease = found.lease.as_ref();
                 let fence = rules::fence_of(&self.location, stream, lease, fence, &draft.event)?;
                 Ok((fence, draft, Lock::Left))
@@ -154,7 +157,7 @@ impl Ledger for DynamoLedger {
         let renewal = draft.eid.clone();
         let store = self.store().await?;
         let written = store
-            .write(stream, draft, |found, draft| {
+            .write(stream, draft, Once::ByItem, |found, draft| {
                 let stolen = rules::may_take(stream, found.lease.as_ref(), take)?;
                 let fence = found.head.fence + 1;
                 let (holder, renewal) = (holder.clone(), renewal.clone());
@@ -177,7 +180,7 @@ impl Ledger for DynamoLedger {
         rules::gives_back(&self.location, &draft)?;
         self.store()
             .await?
-            .write(&lease.stream, draft, |found, draft| {
+            .write(&lease.stream, draft, Once::ByItem, |found, draft| {
                 rules::in_force(&lease.stream, found.lease.as_ref(), &lease.fence)?;
                 Ok((lease.fence.number, draft, Lock::GivenBack(lease.fence.clone())))
             })

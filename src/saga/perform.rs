@@ -118,14 +118,21 @@ fn serves(seen: &Observation, wanted: &Digest, healthy: bool) -> Result<(), Host
     Ok(())
 }
 
-/// What the replies say of a step; the first host of it that is not as it must be.
+/// What the replies say of a step; the first host of it that is not as it must be. `all` are the hosts of a step that
+/// is about no single one.
 ///
 /// # Errors
 /// That host, and why.
-pub fn judge(plan: &Plan, sees: bool, step: &Step, replies: &[Reply]) -> Result<(), (HostName, HostError)> {
+pub fn judge(
+    plan: &Plan,
+    sees: bool,
+    step: &Step,
+    all: &[HostName],
+    replies: &[Reply],
+) -> Result<(), (HostName, HostError)> {
     let hosts = match step.host() {
         Some(host) => std::slice::from_ref(host),
-        None => &plan.hosts,
+        None => all,
     };
     for host in hosts {
         let reply = replies.iter().find(|reply| reply.host == *host);

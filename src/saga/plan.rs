@@ -10,6 +10,7 @@ use crate::domain::id::{DeploymentId, Digest, HostName, ServiceName};
 use crate::domain::plan::{Plan, Stage};
 use crate::domain::release::ReleaseRef;
 use crate::domain::step::Step;
+use crate::domain::wave::WaveSize;
 
 /// What was seen on a host when the lease was ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct HostFacts {
     pub configure: bool,
     /// Whether it already serves the candidate, committed and healthy, with the same run configuration.
     pub settled: bool,
+    /// Why it could not be asked, of a host that may stay behind.
+    pub absent: Option<String>,
 }
 
 /// All that a plan depends on.
@@ -45,12 +48,17 @@ pub struct Facts {
     pub bake_seconds: u64,
     /// Seconds that requests to the old slot may still take.
     pub drain_seconds: u64,
+    /// Hosts that a deploy shifts at once; none: all of them.
+    pub wave_size: Option<WaveSize>,
+    /// Hosts that may stay behind.
+    pub failure_budget: u32,
 }
 
 /// Makes the plan.
 pub fn plan(facts: Facts) -> Plan {
     let on = |wanted: &dyn Fn(&HostFacts) -> bool, step: &dyn Fn(HostName) -> Step| {
-        let steps = facts.hosts.iter().filter(|(_, host)| wanted(host)).map(|(name, _)| step(name.clone()));
+        let there = facts.hosts.iter().filter(|(_, host)| host.absent.is_none());
+        let steps = there.filter(|(_, host)| wanted(host)).map(|(name, _)| step(name.clone()));
         Stage { steps: steps.collect() }
     };
     let moves = |host: &HostFacts| !host.settled;
@@ -61,14 +69,14 @@ pub fn plan(facts: Facts) -> Plan {
     let confirm = on(&moves, &|host| Step::Confirm { host });
     let retire = on(&moves, &|host| Step::Retire { host });
     let pivot = Stage { steps: vec![Step::Commit] };
-    let bake = Stage { steps: vec![Step::Bake { seconds: facts.bake_seconds }] };
     let stages = match facts.kind {
+        // Nobody waits for the second wave of a way back.
         Kind::Rollback => vec![configure, settle, prepare, pivot, shift, retire],
-        Kind::Deploy | Kind::Redeploy if facts.bake_seconds == 0 => {
-            vec![configure, settle, prepare, shift, pivot, confirm, retire]
-        }
         Kind::Deploy | Kind::Redeploy => {
-            vec![configure, settle, prepare, shift, bake, pivot, confirm, retire]
+            let mut stages = vec![configure, settle, prepare];
+            stages.extend(waves(shift, facts.wave_size, facts.bake_seconds));
+            stages.extend([pivot, confirm, retire]);
+            stages
         }
     };
     Plan {
@@ -83,10 +91,29 @@ pub fn plan(facts: Facts) -> Plan {
             .iter()
             .filter_map(|(name, host)| Some((name.clone(), host.committed.clone()?)))
             .collect(),
+        absent: facts
+            .hosts
+            .iter()
+            .filter_map(|(name, host)| Some((name.clone(), host.absent.clone()?)))
+            .collect(),
         hosts: facts.hosts.into_keys().collect(),
         drain_seconds: facts.drain_seconds,
+        failure_budget: facts.failure_budget,
         stages: stages.into_iter().filter(|stage| !stage.steps.is_empty()).collect(),
     }
+}
+
+/// The shifts of all hosts, so many at a time, each wave watched before the next.
+fn waves(shift: Stage, size: Option<WaveSize>, bake_seconds: u64) -> Vec<Stage> {
+    let size = size.map_or(usize::MAX, |size| size.of(shift.steps.len())).max(1);
+    let mut stages = Vec::new();
+    for wave in shift.steps.chunks(size.min(shift.steps.len().max(1))) {
+        stages.push(Stage { steps: wave.to_vec() });
+        if bake_seconds > 0 {
+            stages.push(Stage { steps: vec![Step::Bake { seconds: bake_seconds }] });
+        }
+    }
+    stages
 }
 
 #[cfg(test)]
@@ -113,6 +140,8 @@ pub(crate) mod tests {
             hosts: hosts.iter().map(|(name, host)| (name.parse().unwrap(), host.clone())).collect(),
             bake_seconds: 0,
             drain_seconds: 30,
+            wave_size: None,
+            failure_budget: 0,
         }
     }
 

@@ -3,6 +3,8 @@
 
 mod end;
 
+pub use end::behind;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -223,14 +225,14 @@ impl Run<'_> {
             steps.push((*index, step));
         }
         let Some((_, first)) = steps.first().cloned() else { return Ok(()) };
-        self.pause_before_retry(indexes).await?;
+        self.pause_before_retry(indexes, direction).await?;
         for (index, step) in &steps {
             let exposes = direction == Direction::Forward && (step.exposes() || self.driven.state.committed);
             let step = self.reference(*index, step, direction);
             self.append(Event::StepStarted { step, exposes }).await?;
         }
         let hosts: Vec<HostName> = match first {
-            Step::Bake { .. } => plan.hosts.clone(),
+            Step::Bake { .. } => self.shifted(),
             _ => steps.iter().filter_map(|(_, step)| step.host().cloned()).collect(),
         };
         let replies = self.deed(&first, &hosts).await?;
@@ -239,7 +241,7 @@ impl Run<'_> {
             _ => None,
         };
         for (index, step) in &steps {
-            let result = perform::judge(driver.plan, driver.fleet.sees(), step, &replies.replies);
+            let result = perform::judge(driver.plan, driver.fleet.sees(), step, &hosts, &replies.replies);
             let reference = self.reference(*index, step, direction);
             let event = match result {
                 Ok(()) => Event::StepSucceeded { step: reference, log: log.clone() },
@@ -256,6 +258,17 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The hosts that serve the candidate by now.
+    fn shifted(&self) -> Vec<HostName> {
+        let (plan, state) = (self.driver.plan, &self.driven.state);
+        let lagging = state.lagging(plan);
+        let done = plan.steps().zip(&state.steps).filter(|((_, step), at)| {
+            matches!(step, Step::Shift { .. }) && at.forward == state::Progress::Done
+        });
+        let hosts = done.filter_map(|((_, step), _)| step.host().cloned());
+        hosts.filter(|host| !lagging.contains_key(host)).collect()
+    }
+
     fn reference(&self, index: StepIndex, step: &Step, direction: Direction) -> StepRef {
         StepRef {
             deployment: self.driver.plan.deployment.number,
@@ -266,11 +279,11 @@ impl Run<'_> {
         }
     }
 
-    async fn pause_before_retry(&self, indexes: &[StepIndex]) -> Result<(), Stop> {
+    async fn pause_before_retry(&self, indexes: &[StepIndex], direction: Direction) -> Result<(), Stop> {
         let tried =
             |index: &StepIndex| self.driven.state.steps.get(*index as usize).map_or(0, |s| s.attempts);
         let attempts = indexes.iter().map(tried).max().unwrap_or(0);
-        if attempts == 0 || !self.driven.state.is_retrying(indexes) {
+        if attempts == 0 || !self.driven.state.is_retrying(indexes, direction) {
             return Ok(());
         }
         self.driver.progress.note("trying again");

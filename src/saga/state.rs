@@ -3,6 +3,8 @@
 //! [`State`] is the fold of a deployment's entries over its plan; [`next`] decides. Recovery after a crash and
 //! normal running are the same: a step whose result is missing is performed again.
 
+mod lag;
+
 use crate::domain::deployment::{Outcome, Verdict};
 use crate::domain::event::{Direction, Event, StepError};
 use crate::domain::plan::{Plan, StepIndex};
@@ -93,11 +95,11 @@ impl State {
             .any(|((_, step), state)| step.host().is_some() && state.forward != Progress::Waiting)
     }
 
-    /// Whether one of these steps failed before.
-    pub fn is_retrying(&self, indexes: &[StepIndex]) -> bool {
-        let failed = |step: &StepState| {
-            matches!(step.forward, Progress::Failed(_)) && self.rolling_back.is_none()
-                || matches!(step.undo, Progress::Failed(_))
+    /// Whether one of these steps failed before in this direction.
+    pub fn is_retrying(&self, indexes: &[StepIndex], direction: Direction) -> bool {
+        let failed = |step: &StepState| match direction {
+            Direction::Forward => matches!(step.forward, Progress::Failed(_)),
+            Direction::Undo => matches!(step.undo, Progress::Failed(_)),
         };
         indexes.iter().filter_map(|index| self.steps.get(*index as usize)).any(failed)
     }
@@ -113,6 +115,9 @@ impl State {
             Event::StepStarted { step, exposes } => {
                 self.exposed |= *exposes;
                 if let Some(state) = self.steps.get_mut(step.index as usize) {
+                    if step.direction == Direction::Undo && state.undo == Progress::Waiting {
+                        state.attempts = 0;
+                    }
                     state.attempts += 1;
                     *state.side(step.direction) = Progress::Begun;
                 }
@@ -182,6 +187,15 @@ pub fn next(plan: &Plan, state: &State) -> Next {
 }
 
 fn forward(plan: &Plan, state: &State) -> Next {
+    let lagging = state.lagging(plan);
+    if !state.committed {
+        if let Some(cause) = lag::not_allowed(plan, state, &lagging) {
+            return Next::RollBack { cause };
+        }
+        if let Some(open) = lag::to_put_back(plan, state, &lagging) {
+            return Next::Undo(open);
+        }
+    }
     for range in plan.stage_indexes() {
         let mut open = Vec::new();
         let mut exhausted = Vec::new();
@@ -193,6 +207,9 @@ fn forward(plan: &Plan, state: &State) -> Next {
                 if !state.committed {
                     return Next::Commit;
                 }
+                continue;
+            }
+            if step.host().is_some_and(|host| lagging.contains_key(host)) {
                 continue;
             }
             match &at.forward {
@@ -256,7 +273,9 @@ fn back(plan: &Plan, state: &State, requested: Option<Outcome>) -> Next {
         None if !state.exposed => Outcome::Failed,
         _ => Outcome::RolledBack,
     };
-    let its_fault = state.failure.as_ref().is_some_and(|(_, error)| error.is_of_the_release());
+    let of_the_release =
+        |step: &StepState| matches!(&step.forward, Progress::Failed(error) if error.is_of_the_release());
+    let its_fault = state.steps.iter().any(of_the_release);
     let mut verdict = (requested.is_none() && its_fault).then_some(Verdict::Faulty);
     // The release that serves well is not at fault when it does not start with another configuration.
     if plan.return_point.as_ref().is_some_and(|point| point.release.digest == plan.candidate.digest) {

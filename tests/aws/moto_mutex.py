@@ -13,10 +13,12 @@ import os
 import signal
 import threading
 
+from moto import backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 HOST = "127.0.0.1"
+PRELOADED = ("dynamodb", "s3", "ssm", "sts")
 
 
 class OneAtATime:
@@ -37,19 +39,31 @@ class OneAtATime:
             return [b"".join(self.application(environ, start_response))]
 
 
+def listen(port: int, around=lambda application: application, ready=None) -> None:
+    """Serves until SIGTERM; `ready` is called with the port once it listens."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # moto imports a service with its first request, for seconds; nobody is to take that for a silence of AWS.
+    for service in PRELOADED:
+        backends.get_backend(service)
+    application = around(OneAtATime(DomainDispatcherApplication(create_backend_app)))
+    server = make_server(HOST, port, application, threaded=True)
+    # moto's own URLs, such as those of SQS queues, name it.
+    os.environ["MOTO_PORT"] = str(server.server_port)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    (ready or announce)(server.server_port)
+    serving.join()
+
+
+def announce(port: int) -> None:
+    print(f"ready {port}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
-    arguments = parser.parse_args()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-
-    application = OneAtATime(DomainDispatcherApplication(create_backend_app))
-    server = make_server(HOST, arguments.port, application, threaded=True)
-    # moto's own URLs, such as those of SQS queues, name it.
-    os.environ["MOTO_PORT"] = str(server.server_port)
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    print(f"ready {server.server_port}", flush=True)
-    server.serve_forever()
+    listen(parser.parse_args().port)
 
 
 if __name__ == "__main__":

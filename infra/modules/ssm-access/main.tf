@@ -7,27 +7,9 @@ resource "aws_ssm_document" "perform" {
   document_format = "JSON"
   target_type     = "/AWS::EC2::Instance"
 
-  content = jsonencode({
-    schemaVersion = "2.2"
-    description   = "One request to relman-host, whose answer is the output"
-    parameters = {
-      request = {
-        type        = "String"
-        description = "The request, JSON in base64"
-        # The alphabet of base64 alone: nothing in it ends the quotes below.
-        allowedPattern = "^[A-Za-z0-9+/]+={0,2}$"
-      }
-    }
-    mainSteps = [{
-      action       = "aws:runShellScript"
-      name         = "perform"
-      precondition = { StringEquals = ["platformType", "Linux"] }
-      inputs = {
-        timeoutSeconds = tostring(var.timeout_seconds)
-        runCommand     = ["set -eu", "printf %s '{{ request }}' | base64 -d | /usr/local/bin/relman-host perform"]
-      }
-    }]
-  })
+  # Its allowedPattern is the alphabet of base64 alone: nothing in a request ends the quotes around it. A file of its
+  # own, since the lab sends the same document.
+  content = jsonencode(jsondecode(templatefile("${path.module}/perform.json.tftpl", { timeout_seconds = var.timeout_seconds })))
 }
 
 resource "aws_security_group" "endpoints" {

@@ -44,6 +44,9 @@ pub fn show(report: &Report, style: &Style) -> String {
     if !report.hosts.is_empty() {
         line("hosts", report.hosts.iter().map(|host| host.as_str()).collect::<Vec<_>>().join(", "));
     }
+    for (host, why) in &report.laggards {
+        line("behind", format!("{host}: {why}"));
+    }
     for (n, stage) in report.stages.iter().enumerate() {
         line(&format!("stage {}", n + 1), stage.join(", "));
     }
@@ -57,6 +60,10 @@ pub fn show(report: &Report, style: &Style) -> String {
             })
             .collect();
         text.push_str(&format!("\n{}", style.table(&["VERSION", "DEPLOYMENT", "GO BACK?"], rows)));
+    }
+    if !report.laggards.is_empty() {
+        let hint = "relman deploy: catches up the hosts that stayed behind, once they are repaired";
+        text.push_str(&format!("{}\n", style.paint(Tone::Warn, hint)));
     }
     for note in &report.notes {
         text.push_str(&format!("{}\n", style.paint(Tone::Dim, note)));

@@ -1,5 +1,7 @@
 //! Snapshots with clock, ids and width pinned.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::commands::{history, hold, lock, mark, releases};
 use crate::domain::actor::{Actor, ActorSource};
@@ -182,6 +184,7 @@ fn a_deployment_without_a_version_is_told_as_it_is() {
     use crate::commands::deploy::{Report, ReportResult};
 
     let mut report = Report {
+        laggards: BTreeMap::new(),
         schema: 1,
         result: ReportResult::NothingToDo,
         environment: "production".into(),

@@ -16,18 +16,21 @@ use crate::saga::plan::{Facts, HostFacts};
 /// What a plan needs to know of each host.
 ///
 /// # Errors
-/// For hosts that cannot be asked, all of them in one error. A host that was never configured is no error.
+/// For hosts that cannot be asked, all of them in one error. A host that was never configured is no error, nor are
+/// those that the failure budget of a deploy has place for.
 pub(crate) async fn facts(
     context: &Context,
+    site: &Site,
     stream: &Stream,
-    fleet: &dyn crate::host::Fleet,
     aim: &Aim,
     claimed: &Claimed,
 ) -> Result<BTreeMap<HostName, HostFacts>, CommandError> {
+    let (fleet, budget) = (&*site.fleet, site.settings.failure_budget as usize);
     let wanted = fleet.configuration().map(String::from);
     let run = digest_of(&aim.run)?;
     let mut hosts = BTreeMap::new();
     let mut failed = Vec::new();
+    let mut absent = BTreeMap::new();
     for host in &aim.hosts {
         match claimed.get(host) {
             Some(Ok(seen)) => {
@@ -36,6 +39,7 @@ pub(crate) async fn facts(
                 let committed =
                     seen.committed.and_then(|slot| seen.slots.iter().find(|view| view.slot == slot));
                 let facts = HostFacts {
+                    absent: None,
                     committed: committed
                         .filter(|_| fleet.sees())
                         .and_then(|view| view.running_digest.clone()),
@@ -48,10 +52,25 @@ pub(crate) async fn facts(
             Some(Err(error)) if error.code == HostErrorCode::NotInstalled && wanted.is_some() => {
                 hosts.insert(host.clone(), HostFacts { configure: true, ..HostFacts::default() });
             }
+            // Nothing was done there. Whoever waits for such a host until it is repaired waits long.
+            Some(Err(error))
+                if matches!(error.code, HostErrorCode::Unreachable | HostErrorCode::NoAnswer) =>
+            {
+                absent.insert(host, (error.code, error.message.clone()));
+            }
             Some(Err(error)) => failed.push((host, error.code, error.message.clone())),
             None => failed.push((host, HostErrorCode::NoAnswer, "no answer came back".to_owned())),
         }
     }
+    let may_stay_behind = aim.kind != Kind::Rollback && absent.len() <= budget && !hosts.is_empty();
+    for (host, (code, message)) in absent {
+        if may_stay_behind {
+            hosts.insert(host.clone(), HostFacts { absent: Some(message), ..HostFacts::default() });
+        } else {
+            failed.push((host, code, message));
+        }
+    }
+    failed.sort_by_key(|(host, ..)| aim.hosts.iter().position(|listed| listed == *host));
     match failed.first() {
         None => Ok(hosts),
         Some((host, code, message)) => {
@@ -66,6 +85,12 @@ pub(crate) async fn facts(
             }
             for (host, code, message) in &failed {
                 error = error.detail(format!("{host}: {code}: {message}"));
+            }
+            if failed.iter().any(|(_, code, _)| *code == HostErrorCode::NotInstalled) {
+                error = error.hint(format!(
+                    "via = \"{}\" installs nothing on hosts: put relman-host into their image, or deploy once with via = \"ansible\"",
+                    fleet.way()
+                ));
             }
             Err(error
                 .hint("relman doctor: what keeps each host from taking part")
@@ -122,5 +147,7 @@ pub(crate) async fn make_plan(
         hosts,
         bake_seconds: site.settings.bake_seconds,
         drain_seconds: site.settings.drain_seconds,
+        wave_size: site.settings.wave_size,
+        failure_budget: site.settings.failure_budget,
     }))
 }

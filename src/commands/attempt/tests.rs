@@ -1,8 +1,10 @@
 //! Deploy, rollback, resume and abort over fakes. The clock stands still between waits, so nothing here takes
 //! longer than it computes.
 
+mod capacity;
 mod crash;
 mod regressions;
+mod waves;
 
 use std::collections::BTreeSet;
 

@@ -191,6 +191,7 @@ fn the_list_of_keys_is_that_of_the_types() {
             ("version.git_tag", _) => "\"off\"".to_owned(),
             ("ledger.id", _) => format!("\"{}\"", "0".repeat(32)),
             (path, _) if path.ends_with(".via") => "\"ansible\"".to_owned(),
+            (path, _) if path.ends_with(".wave_size") => "\"25%\"".to_owned(),
             (path, _) if path.ends_with(".ssm_document") => "\"abc\"".to_owned(),
             (path, _) if path.ends_with(".unknown_hosts") => "\"refuse\"".to_owned(),
             (path, _) if path.contains("secrets") => "\"env:X\"".to_owned(),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::fixture::*;
-use crate::domain::deployment::Outcome;
+use crate::domain::deployment::{Outcome, Withdrawn};
 use crate::domain::entry::{ChainHash, EntryError, Head, MAX_BODY};
 use crate::domain::event::Event;
+use crate::domain::id::Digest;
 use crate::domain::project::Illegal;
 use crate::domain::record::{Key, Record};
 use crate::ledger::{Ledger, LedgerError};
@@ -258,4 +259,32 @@ pub(crate) async fn lease_entries_are_not_appended_by_hand(ledger: Subject) {
         assert!(matches!(error, LedgerError::Unusable { .. }), "{error:?}");
     }
     assert_eq!(ledger.head(&production()).await.unwrap().seq, 1);
+}
+
+/// More than one transaction of DynamoDB has place for.
+pub(crate) async fn a_rollback_over_many_releases_is_one_entry(ledger: Subject) {
+    let lease = take(&ledger, &production(), "ada").await;
+    let versions: Vec<_> = (0..130).map(|n| version(&format!("1.5.{n}"))).collect();
+    let Event::DeploymentStarted(mut begun) = started(1) else { unreachable!() };
+    begun.withdrawn = Some(Withdrawn {
+        bad: release_ref("1.5.129"),
+        good: release_ref("1.4.2"),
+        versions: versions.clone(),
+    });
+    begun.sets_hold = true;
+    let plan = Digest::of(b"plan");
+    for event in [
+        Event::DeploymentStarted(begun),
+        Event::DeploymentPlanned { deployment: 1, plan, return_point: None },
+        Event::Committed { deployment: 1 },
+        finished(1, Outcome::Succeeded),
+    ] {
+        under(&ledger, &lease, event).await.unwrap();
+    }
+    for version in &versions {
+        let verdict = ledger.get(&Key::of_verdict(&production(), version)).await.unwrap();
+        assert!(matches!(verdict, Some(Record::Verdict(_))), "{version}");
+    }
+    let verified = crate::ledger::verify::verify(ledger.as_ref()).await.unwrap();
+    assert!(verified.holds(), "{:?}", verified.faults);
 }

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{Get, TransactGetItem};
 
 use super::items::{self, Item, Place, Unreadable};
+use super::once::{Once, Tried};
 use super::{OpenMode, Target, unavailable};
 use crate::aws::Fault;
 use crate::clock::Clock;
@@ -31,6 +32,7 @@ pub(super) struct Store {
     pub(super) id: Token,
     pub(super) writable: bool,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) tried: Tried,
 }
 
 /// What an append decides from, as it was at one moment.
@@ -55,7 +57,9 @@ impl Store {
     ) -> Result<Self, LedgerError> {
         let unset = target.id.clone().unwrap_or_else(|| clock.token());
         let writable = target.mode == OpenMode::Write;
-        let mut store = Self { client, table: target.table.clone(), location, id: unset, writable, clock };
+        let tried = Tried::default();
+        let mut store =
+            Self { client, table: target.table.clone(), location, id: unset, writable, clock, tried };
         let mut meta = store.item(items::meta()).await?;
         if meta.is_none() && writable {
             store.make().await?;
@@ -242,6 +246,26 @@ impl Store {
         Ok(sealed)
     }
 
+    /// Which of the entries after `first` a draft became, if it was written.
+    async fn written_since(
+        &self,
+        stream: &Stream,
+        first: u64,
+        head: u64,
+        draft: &Draft,
+    ) -> Result<Option<u64>, LedgerError> {
+        let mut after = first;
+        while after < head {
+            let read = self.read(stream, after, MOST).await?;
+            let Some(last) = read.last() else { break };
+            after = last.entry.seq;
+            if let Some(found) = read.iter().find(|sealed| sealed.entry.eid == draft.eid) {
+                return Ok(Some(found.entry.seq));
+            }
+        }
+        Ok(None)
+    }
+
     pub(super) async fn page(&self, range: &Range, limit: u32) -> Result<Page, LedgerError> {
         // BETWEEN takes its upper end in, and that one is not wanted.
         let wanted = (limit as usize).saturating_add(2);
@@ -262,9 +286,17 @@ impl Store {
     }
 
     /// Everything that an append of this draft decides from, in one transaction.
-    pub(super) async fn snapshot(&self, stream: &Stream, draft: &Draft) -> Result<Snapshot, LedgerError> {
+    pub(super) async fn snapshot(
+        &self,
+        stream: &Stream,
+        draft: &Draft,
+        once: Once,
+    ) -> Result<Snapshot, LedgerError> {
         let keys = reads(stream, &draft.event);
-        let mut places = vec![items::head(stream), items::lock(stream), items::id(stream, &draft.eid)];
+        let mut places = vec![items::head(stream), items::lock(stream)];
+        if once == Once::ByItem {
+            places.push(items::id(stream, &draft.eid));
+        }
         places.extend(keys.iter().map(items::record));
         let mut request = self.client.transact_get_items();
         for place in places {
@@ -290,8 +322,11 @@ impl Store {
         let mut next = || found.next().flatten().filter(|item| !item.is_empty());
         let head = self.read_head(stream, next())?;
         let lease = self.read_lease(stream, next().as_ref())?;
-        let written = next().map(|item| items::get_number(&item, "seq")).transpose();
-        let written = written.map_err(|why| self.broken(&items::id(stream, &draft.eid), why))?;
+        let written = match once {
+            Once::ByItem => next().map(|item| items::get_number(&item, "seq")).transpose(),
+            Once::ByReading => Ok(None),
+        };
+        let mut written = written.map_err(|why| self.broken(&items::id(stream, &draft.eid), why))?;
         let mut records = Records::new();
         for key in keys {
             if let Some(item) = next() {
@@ -299,6 +334,11 @@ impl Store {
                     items::read_record(&item).map_err(|why| self.broken(&items::record(&key), why))?;
                 records.insert(key, record);
             }
+        }
+        if once == Once::ByReading {
+            written = self
+                .written_since(stream, self.tried.first(stream, &draft.eid, head.seq), head.seq, draft)
+                .await?;
         }
         Ok(Snapshot { head, lease, written, records })
     }

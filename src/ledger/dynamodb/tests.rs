@@ -2,8 +2,8 @@
 //! one, these tests fail.
 
 mod faults;
-mod proxy;
-mod table;
+pub(crate) mod proxy;
+pub(crate) mod table;
 
 use self::table::{ledger, make, on};
 use super::*;

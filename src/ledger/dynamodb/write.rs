@@ -10,10 +10,12 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::items::{self, Item};
+use super::once::Once;
 use super::read::{Snapshot, Store};
 use crate::aws::{Fault, FaultKind};
 use crate::domain::entry::{Draft, Entry, Sealed};
 use crate::domain::id::{Fence, Stream, Token};
+use crate::domain::record::Record;
 use crate::ledger::rules::{self, Written};
 use crate::ledger::{Lease, LeaseView, LedgerError, Take};
 
@@ -87,6 +89,7 @@ impl Store {
         &self,
         stream: &Stream,
         draft: Draft,
+        once: Once,
         decide: impl Fn(&Snapshot, Draft) -> Result<(u64, Draft, Lock), LedgerError>,
     ) -> Result<Appended, LedgerError> {
         let decided = |found: &Snapshot| {
@@ -94,7 +97,7 @@ impl Store {
             let written = rules::write(&self.location, stream, &found.head, fence, sealed, &found.records)?;
             Ok((written, lock))
         };
-        Ok(match self.transact(stream, &draft, decided).await? {
+        Ok(match self.transact(stream, &draft, once, decided).await? {
             Transacted::Written(sealed) => Appended { sealed: *sealed, before: false },
             Transacted::Before(seq) => {
                 Appended { sealed: self.entry(stream, seq, &draft).await?, before: true }
@@ -115,7 +118,7 @@ impl Store {
             let lease = rules::imported_lease(sealed, found.lease.clone());
             Ok((written, lease.map_or(Lock::Left, Lock::Imported)))
         };
-        match self.transact(stream, &draft, decided).await? {
+        match self.transact(stream, &draft, Once::ByReading, decided).await? {
             Transacted::Written(_) => Ok(()),
             Transacted::Before(_) => {
                 let there = self.read(stream, before, 1).await?;
@@ -129,6 +132,7 @@ impl Store {
         &self,
         stream: &Stream,
         draft: &Draft,
+        once: Once,
         decide: impl Fn(&Snapshot) -> Result<(Written, Lock), LedgerError>,
     ) -> Result<Transacted, LedgerError> {
         if !self.writable {
@@ -137,13 +141,17 @@ impl Store {
         let start = self.clock.elapsed();
         let (mut longest, mut faults) = (FIRST, 0);
         loop {
-            let found = self.snapshot(stream, draft).await?;
+            let found = self.snapshot(stream, draft, once).await?;
             if let Some(seq) = found.written {
                 return Ok(Transacted::Before(seq));
             }
             let (written, lock) = decide(&found)?;
-            let fault = match self.commit(stream, &found, &written, &lock).await? {
-                End::Done => return Ok(Transacted::Written(Box::new(written.sealed))),
+            let (items, late) = self.transaction(stream, &found, &written, &lock, once)?;
+            let fault = match self.commit(items, &written).await {
+                End::Done => {
+                    self.put_late(late).await?;
+                    return Ok(Transacted::Written(Box::new(written.sealed)));
+                }
                 End::Moved => None,
                 End::Fault(fault) if fault.is_transient() => Some(fault),
                 End::Fault(fault) => return Err(self.failed(fault)),
@@ -172,19 +180,29 @@ impl Store {
         self.clock.sleep(longest * part / 0xFFFF).await;
     }
 
-    async fn commit(
-        &self,
-        stream: &Stream,
-        found: &Snapshot,
-        written: &Written,
-        lock: &Lock,
-    ) -> Result<End, LedgerError> {
-        let items = self.transaction(stream, found, written, lock)?;
-        let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
-        Ok(match sent {
+    async fn commit(&self, items: Vec<TransactWriteItem>, written: &Written) -> End {
+        match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => End::Done,
             Err(error) => self.ended(written, error),
-        })
+        }
+    }
+
+    /// Records for which the transaction had no place. The entry, which is the truth, is written by now, and whoever
+    /// dies in between leaves records that `verify` misses.
+    async fn put_late(&self, late: Vec<Item>) -> Result<(), LedgerError> {
+        let start = self.clock.elapsed();
+        for item in late {
+            loop {
+                let put = self.client.put_item().table_name(&self.table).set_item(Some(item.clone()));
+                let Err(error) = put.send().await else { break };
+                let fault = Fault::of("dynamodb:PutItem", error);
+                if !fault.is_transient() || self.clock.elapsed().saturating_sub(start) > PATIENCE {
+                    return Err(self.failed(fault));
+                }
+                self.pause(LONGEST).await;
+            }
+        }
+        Ok(())
     }
 
     fn ended(&self, written: &Written, error: SdkError<TransactWriteItemsError>) -> End {
@@ -213,24 +231,28 @@ impl Store {
         End::Fault(fault)
     }
 
-    /// The entry first: what a cancellation says about it is looked at above.
+    /// The entry first: what a cancellation says about it is looked at above. Then what has to wait until afterwards,
+    /// since there is no place: of a rollback over more releases than a transaction has items, what it withdraws.
     fn transaction(
         &self,
         stream: &Stream,
         found: &Snapshot,
         written: &Written,
         lock: &Lock,
-    ) -> Result<Vec<TransactWriteItem>, LedgerError> {
+        once: Once,
+    ) -> Result<(Vec<TransactWriteItem>, Vec<Item>), LedgerError> {
         let sealed = &written.sealed;
         if sealed.entry.seq > items::HIGHEST {
             return Err(self.unusable(format!("{stream} is full")));
         }
-        let id = items::id(stream, &sealed.entry.eid).item([("seq", items::number(sealed.entry.seq))]);
         let mut all = vec![
             self.put(items::write_entry(stream, sealed), Some("attribute_not_exists(pk)"))?,
-            self.put(id, Some("attribute_not_exists(pk)"))?,
             self.head_update(stream, found, written)?,
         ];
+        if once == Once::ByItem {
+            let id = items::id(stream, &sealed.entry.eid).item([("seq", items::number(sealed.entry.seq))]);
+            all.push(self.put(id, Some("attribute_not_exists(pk)"))?);
+        }
         if found.head.seq == 0 {
             all.push(self.put(items::name(stream).key(), None)?);
         }
@@ -241,16 +263,20 @@ impl Store {
             // Nobody renews a lease of a stream that is being imported: the fence is all there is to compare.
             Lock::Imported(lease) => all.push(self.lock_put(stream, found, lease, &Take::Preempt)?),
         }
-        for (key, record) in &written.records {
+        // What people list comes first: verdicts are what there may be many of.
+        let (verdicts, others): (Vec<_>, Vec<_>) =
+            written.records.iter().partition(|(_, record)| matches!(record, Record::Verdict(_)));
+        let mut late = Vec::new();
+        for (key, record) in others.into_iter().chain(verdicts) {
             let item = items::write_record(key, record)
                 .map_err(|e| self.unusable(format!("record {} cannot be written: {e}", key.sort)))?;
-            all.push(self.put(item, None)?);
+            if all.len() < MOST {
+                all.push(self.put(item, None)?);
+            } else {
+                late.push(item);
+            }
         }
-        if all.len() > MOST {
-            let (count, kind) = (all.len(), sealed.entry.event.kind());
-            return Err(self.unusable(format!("{kind} would change {count} items at once, more than {MOST}")));
-        }
-        Ok(all)
+        Ok((all, late))
     }
 
     fn built<T>(&self, built: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, LedgerError> {

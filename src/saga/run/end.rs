@@ -1,18 +1,28 @@
 //! How a deployment ends: on the way back nobody is told that a host is as before because an undo said that it
 //! worked; every host is asked.
 
+use std::collections::BTreeMap;
+
 use super::{Run, Stop};
 use crate::domain::deployment::{Outcome, Verdict};
 use crate::domain::event::Event;
+use crate::domain::id::HostName;
+use crate::domain::plan::Plan;
 use crate::host::Reply;
 use crate::host::wire::Command;
 use crate::saga::perform;
+use crate::saga::state::{Progress, State};
 
 impl Run<'_> {
     pub(super) async fn finish(&mut self, outcome: Outcome, verdict: Option<Verdict>) -> Result<(), Stop> {
         let deployment = self.driver.plan.deployment.number;
         let mut outcome = outcome;
         let mut message = self.driven.state.rolling_back.as_ref().map(|(cause, _)| cause.clone());
+        if outcome == Outcome::Succeeded {
+            let behind = behind(self.driver.plan, &self.driven.state);
+            let lines: Vec<String> = behind.iter().map(|(host, why)| format!("{host}: {why}")).collect();
+            message = (!lines.is_empty()).then(|| format!("stayed behind: {}", lines.join("; ")));
+        }
         if outcome != Outcome::Succeeded && self.driven.state.touched_hosts(self.driver.plan) {
             self.check_return().await?;
             if !self.driven.not_returned.is_empty() {
@@ -36,7 +46,11 @@ impl Run<'_> {
             return Ok(());
         }
         let task = perform::about(driver.plan, Command::Observe {});
-        let replies = self.guarded(driver.fleet.perform(&driver.plan.hosts, &task)).await?;
+        let plan = driver.plan;
+        // Nothing was begun on those that could not be asked in the first place.
+        let hosts: Vec<HostName> =
+            plan.hosts.iter().filter(|host| !plan.absent.contains_key(*host)).cloned().collect();
+        let replies = self.guarded(driver.fleet.perform(&hosts, &task)).await?;
         for Reply { host, result } in replies.replies {
             if let Err(why) = perform::returned(driver.plan, &host, &result) {
                 self.driven.not_returned.insert(host, why);
@@ -44,6 +58,21 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// The hosts that a deployment leaves behind, and why.
+pub fn behind(plan: &Plan, state: &State) -> BTreeMap<HostName, String> {
+    let mut behind = plan.absent.clone();
+    for (host, index) in state.lagging(plan) {
+        let why = match (plan.step(index), state.steps.get(index as usize).map(|at| &at.forward)) {
+            (Some(step), Some(Progress::Failed(error))) => {
+                format!("{} failed: {}", step.name(), error.message)
+            }
+            _ => "it was put back".to_owned(),
+        };
+        behind.insert(host, why);
+    }
+    behind
 }
 
 /// An entry is small; the whole story is in the artifacts.

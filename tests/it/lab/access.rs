@@ -22,7 +22,7 @@ fn host(lab: &Lab, address: &str, port: &str, key: Option<usize>) -> String {
 }
 
 /// Gives the host back as it was: the scenarios that share a ledger must not find it another one's.
-struct Bare<'a>(&'a Lab);
+pub(crate) struct Bare<'a>(pub(crate) &'a Lab);
 
 impl Drop for Bare<'_> {
     fn drop(&mut self) {

@@ -18,6 +18,8 @@ mod restart;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod ssm;
+#[cfg(test)]
 mod story;
 #[cfg(test)]
 mod support;

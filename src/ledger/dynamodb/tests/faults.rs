@@ -72,7 +72,9 @@ async fn survives(bad: Bad) {
             holds(&table, &written).await;
         }
     }
-    assert!(hits >= 20, "{bad:?} happened {hits} times only");
+    // A request that comes twice succeeds, so nothing is tried again and hit again.
+    let least = if bad == Bad::Twice { 15 } else { 20 };
+    assert!(hits >= least, "{bad:?} happened {hits} times only");
 }
 
 macro_rules! survives {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -45,14 +46,25 @@ struct Plan {
 struct State {
     plan: Option<Plan>,
     hits: u32,
+    /// Asked for and added up, once somebody wants to know.
+    capacity: Option<Capacity>,
 }
 
 /// A proxy in front of an emulator.
-pub(super) struct Proxy {
-    pub(super) url: String,
+pub(crate) struct Proxy {
+    pub(crate) url: String,
     state: Arc<Mutex<State>>,
 }
 
+/// What requests came to, in the units that AWS counts and bills.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Capacity {
+    pub(crate) requests: u32,
+    pub(crate) read: f64,
+    pub(crate) write: f64,
+}
+
+#[derive(Clone)]
 struct Request {
     operation: String,
     headers: Vec<(String, String)>,
@@ -60,7 +72,7 @@ struct Request {
 }
 
 impl Proxy {
-    pub(super) async fn new(upstream: String) -> Self {
+    pub(crate) async fn new(upstream: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::<Mutex<State>>::default();
@@ -77,7 +89,14 @@ impl Proxy {
 
     /// Lets something happen to later requests; `times` of them, after `skip` that pass.
     pub(super) fn plan(&self, operation: &'static str, bad: Bad, skip: u32, times: u32) {
-        *self.state.lock().unwrap() = State { plan: Some(Plan { operation, bad, skip, times }), hits: 0 };
+        let mut state = self.state.lock().unwrap();
+        state.plan = Some(Plan { operation, bad, skip, times });
+        state.hits = 0;
+    }
+
+    /// What was used since this was asked last; asked for the first time, it begins to count.
+    pub(crate) fn capacity(&self) -> Capacity {
+        self.state.lock().unwrap().capacity.replace(Capacity::default()).unwrap_or_default()
     }
 
     /// From now on all is well. How many requests something happened to.
@@ -103,7 +122,20 @@ impl State {
 
 async fn serve(mut stream: TcpStream, state: &Mutex<State>, client: &reqwest::Client, upstream: &str) {
     while let Some(request) = receive(&mut stream).await {
-        let bad = state.lock().unwrap().bad(&request.operation);
+        let (bad, counts) = {
+            let mut state = state.lock().unwrap();
+            (state.bad(&request.operation), state.capacity.is_some())
+        };
+        if counts {
+            let answer = forward(client, upstream, &asking_for_capacity(request.clone())).await;
+            if let Some(total) = &mut state.lock().unwrap().capacity {
+                total.add(&request.operation, &answer.1);
+            }
+            if send(&mut stream, &answer, false).await.is_err() {
+                return;
+            }
+            continue;
+        }
         let answer = match bad {
             Some(Bad::DroppedBefore) => return,
             Some(Bad::HalfOpen) => return wait_for_end(&mut stream).await,
@@ -136,6 +168,29 @@ async fn serve(mut stream: TcpStream, state: &Mutex<State>, client: &reqwest::Cl
         let slow = bad == Some(Bad::SlowDrip);
         if send(&mut stream, &answer, slow).await.is_err() {
             return;
+        }
+    }
+}
+
+fn asking_for_capacity(mut request: Request) -> Request {
+    let mut body: Value = serde_json::from_slice(&request.body).unwrap();
+    body["ReturnConsumedCapacity"] = "TOTAL".into();
+    request.body = serde_json::to_vec(&body).unwrap();
+    request
+}
+
+impl Capacity {
+    fn add(&mut self, operation: &str, answer: &[u8]) {
+        let answer: Value = serde_json::from_slice(answer).unwrap();
+        let used = match &answer["ConsumedCapacity"] {
+            Value::Array(tables) => tables.iter().map(|table| table["CapacityUnits"].as_f64().unwrap()).sum(),
+            table => table["CapacityUnits"].as_f64().unwrap_or_default(),
+        };
+        self.requests += 1;
+        if operation.contains("Get") || operation.contains("Query") {
+            self.read += used;
+        } else {
+            self.write += used;
         }
     }
 }

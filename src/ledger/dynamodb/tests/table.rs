@@ -28,7 +28,7 @@ pub(super) async fn client() -> Client {
 }
 
 /// Makes a table as the layout says, under another name.
-pub(super) fn fresh() -> String {
+pub(crate) fn fresh() -> String {
     let name = format!("relman-{}", token());
     let table = name.clone();
     aside(async move { create(&table).await });
@@ -65,9 +65,16 @@ pub(super) fn ledger(target: Target) -> Arc<dyn Ledger> {
 }
 
 /// The ledger of a table.
-pub(super) fn on(table: &str) -> Arc<dyn Ledger> {
+pub(crate) fn on(table: &str) -> Arc<dyn Ledger> {
     let id = Some(Token::from_bits([9; 16]));
     ledger(Target { table: table.to_owned(), id, mode: OpenMode::Write })
+}
+
+/// The ledger of a table behind something else.
+pub(crate) fn behind(endpoint: &str, table: &str) -> Arc<dyn Ledger> {
+    let target =
+        Target { table: table.to_owned(), id: Some(Token::from_bits([9; 16])), mode: OpenMode::Write };
+    Arc::new(DynamoLedger::new(target, chain_to(endpoint.to_owned()), Arc::new(SystemClock)))
 }
 
 /// An empty ledger.

@@ -15,7 +15,7 @@ pub(crate) struct Lab {
     pub(crate) user: String,
     pub(crate) key: PathBuf,
     pub(crate) base_image: String,
-    ssh_config: PathBuf,
+    pub(crate) ssh_config: PathBuf,
 }
 
 impl Lab {

@@ -22,6 +22,8 @@ pub(crate) struct Site {
     pub(crate) root: PathBuf,
     /// The value of the service's secret.
     pub(crate) canary: String,
+    /// What relman finds in its environment besides.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 impl Site {
@@ -34,10 +36,11 @@ impl Site {
         if !root.join("complete").exists() {
             let _ = std::fs::remove_dir_all(&root);
             std::fs::write(&canary, format!("canary-{}", random())).expect("the lab's state can be written");
-            Self { lab: Lab::up(), root: root.clone(), canary: String::new() }.create(&configuration(&lab));
+            Self { lab: Lab::up(), root: root.clone(), canary: String::new(), environment: Vec::new() }
+                .create(&configuration(&lab));
         }
         let canary = std::fs::read_to_string(canary).expect("it was written above");
-        Self { lab, root, canary }
+        Self { lab, root, canary, environment: Vec::new() }
     }
 
     /// Another one, with its own configuration and ledger.
@@ -46,7 +49,7 @@ impl Site {
         let root = lab.state.join(name);
         let _ = std::fs::remove_dir_all(&root);
         let text = configuration(&lab);
-        let site = Self { lab, root, canary: format!("canary-{}", random()) };
+        let site = Self { lab, root, canary: format!("canary-{}", random()), environment: Vec::new() };
         site.create(&text);
         site
     }
@@ -120,7 +123,8 @@ impl Site {
             .env_remove("RELMAN_LAB")
             .env("XDG_STATE_HOME", self.state())
             .env("LAB_CANARY", &self.canary)
-            .env("NO_COLOR", "1");
+            .env("NO_COLOR", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
