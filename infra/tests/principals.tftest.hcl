@@ -48,26 +48,8 @@ run "a_host_writes_nowhere" {
   }
 
   assert {
-    condition     = length([for s in jsondecode(output.policy).Statement : s if s.Sid == "SsmAgent" || s.Sid == "OwnLifecycle"]) == 0
+    condition     = length([for s in jsondecode(output.policy).Statement : s if s.Sid == "SsmAgent"]) == 0
     error_message = "What is not asked for is not granted."
-  }
-}
-
-run "a_fleets_host_answers_its_own_group_and_no_other" {
-  command = plan
-
-  module {
-    source = "./modules/host-role"
-  }
-
-  variables {
-    ssm             = true
-    lifecycle_group = "relman-web-test"
-  }
-
-  assert {
-    condition     = one([for s in jsondecode(output.policy).Statement : s.Resource if s.Sid == "OwnLifecycle"]) == ["arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:*:autoScalingGroupName/relman-web-test"]
-    error_message = "One group."
   }
 }
 

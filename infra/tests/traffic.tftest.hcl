@@ -90,7 +90,7 @@ run "a_new_instance_is_told_where_the_ledger_is_and_no_release" {
   }
 
   assert {
-    condition     = strcontains(output.user_data, "dynamodb:relman-ledger") && !strcontains(output.user_data, "sha256") && !strcontains(output.user_data, "latest")
+    condition     = strcontains(output.user_data, "dynamodb:relman-ledger") && strcontains(output.user_data, "/etc/relman/relman.toml") && !strcontains(output.user_data, "sha256") && !strcontains(output.user_data, "latest")
     error_message = "User data names no image."
   }
 
@@ -105,8 +105,8 @@ run "a_new_instance_is_told_where_the_ledger_is_and_no_release" {
   }
 
   assert {
-    condition     = toset([for h in aws_autoscaling_group.fleet.initial_lifecycle_hook : h.lifecycle_transition]) == toset(["autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"])
-    error_message = "Hooks for both ends, from the first instance on."
+    condition     = [for h in aws_autoscaling_group.fleet.initial_lifecycle_hook : h.lifecycle_transition] == ["autoscaling:EC2_INSTANCE_TERMINATING"] && alltrue([for h in aws_autoscaling_group.fleet.initial_lifecycle_hook : h.default_result == "CONTINUE"])
+    error_message = "Time to drain at the end, which nobody has to answer; nothing at the launch."
   }
 }
 

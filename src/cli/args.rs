@@ -134,6 +134,9 @@ pub enum Verb {
     Resume(Resume),
     /// Stop the deployment in flight and go back to what served before
     Abort(Abort),
+    /// On a host: make it serve what the ledger wants; its boot unit runs this
+    #[command(name = "catch-up")]
+    CatchUp(CatchUp),
     /// Stop deploys to an environment until `unhold`
     Hold(WithReason),
     /// Allow deploys again
@@ -246,6 +249,7 @@ mod tests {
             "rollback --config now --secrets then --to v1.0.0",
             "resume",
             "abort",
+            "catch-up",
             "hold --reason x",
             "unhold --reason x",
             "mark faulty #3 --reason x",

@@ -67,6 +67,7 @@ pub fn is_long(verb: &Verb) -> bool {
             | Verb::Rollback(_)
             | Verb::Resume(_)
             | Verb::Abort(_)
+            | Verb::CatchUp(_)
             | Verb::Lock(_)
             | Verb::Infra(_)
             | Verb::Ledger(_)
@@ -100,5 +101,6 @@ pub async fn run(cli: Cli, run: &Run) -> Result<u8, CommandError> {
         Verb::Rollback(args) => deploy::rollback(run, args).await,
         Verb::Resume(args) => deploy::resume(run, args).await,
         Verb::Abort(args) => deploy::abort(run, args).await,
+        Verb::CatchUp(args) => deploy::catch_up(run, args).await,
     }
 }

@@ -4,6 +4,7 @@
 pub mod abort;
 pub mod anchor;
 pub mod attempt;
+pub mod catch_up;
 pub mod deploy;
 pub mod diff;
 pub mod doctor;

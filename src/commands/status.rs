@@ -44,7 +44,8 @@ pub struct Report {
     pub observable: bool,
     /// Each host.
     pub hosts: Vec<HostStatus>,
-    /// Hosts of the ledger that the configuration does not name any more.
+    /// Hosts of the ledger that the configuration does not name any more. None where the infrastructure names the
+    /// hosts: one that it does not name is gone.
     pub forgotten: Vec<HostName>,
     /// Whether any host is not known to be as the ledger wants it: what `--exit-code` asks for.
     pub differs: bool,
@@ -156,6 +157,10 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
         }
         hosts.push(host);
     }
+    // Machines that the infrastructure made are gone when it does not name them: scaling in leaves nothing to tell.
+    let comes_and_goes = site.infra.is_some();
+    let left = recorded.hosts.iter().map(|r| &r.host).filter(|host| !comes_and_goes && !names.contains(host));
+    let forgotten = left.cloned().collect();
     let id = |number| DeploymentId { environment: site.name.clone(), number };
     let held = recorded.lease.as_ref().is_some_and(LeaseView::is_held);
     let differs = hosts.iter().any(|host| host.drift.is_some());
@@ -179,7 +184,7 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
             committed: deployment.committed,
         }),
         observable,
-        forgotten: recorded.hosts.iter().map(|r| r.host.clone()).filter(|h| !names.contains(h)).collect(),
+        forgotten,
         hosts,
         differs,
     })

@@ -66,7 +66,14 @@ pub(super) async fn prepare(
     drop(lock);
     let engine = Engine::connect(host).await?;
     let slot = match preparation {
-        Preparation::Serving(_) => return Ok(()),
+        Preparation::Serving(slot) => {
+            return match state.slots.get(&slot) {
+                Some(record) => {
+                    serve_again(host, &engine, &state, (slot, record), (&policy, &mounts), candidate).await
+                }
+                None => Ok(()),
+            };
+        }
         Preparation::Start(slot) => slot,
         Preparation::Ready(slot) => {
             if let Some(record) = state.slots.get(&slot)
@@ -103,6 +110,24 @@ pub(super) async fn prepare(
         return Err(error);
     }
     Ok(())
+}
+
+/// What takes the traffic and runs is left alone. After a reboot it may not run, since its secrets were in memory:
+/// with them it is made anew where it was.
+async fn serve_again(
+    host: &Host<'_>,
+    engine: &Engine,
+    state: &State,
+    (slot, record): (Slot, &Record),
+    (policy, mounts): (&Policy, &[Mount]),
+    candidate: &Candidate<'_>,
+) -> Result<(), HostError> {
+    let container = name(&state.service, slot);
+    if engine.container(&container).await?.is_some_and(|container| container.running) {
+        return Ok(());
+    }
+    let place = Place { host, engine, state, record, slot, container };
+    bring_up(&place, policy, mounts, candidate).await
 }
 
 /// Whether the container of a slot may take traffic now: it runs what it should, never restarted, and answers.

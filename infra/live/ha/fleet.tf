@@ -54,12 +54,6 @@ variable "health_check_type" {
   default     = "EC2"
 }
 
-variable "launch_default_result" {
-  description = "What becomes of an instance whose boot unit gives no answer in time: CONTINUE (the load balancer's check decides) or ABANDON."
-  type        = string
-  default     = "CONTINUE"
-}
-
 variable "target_cpu_percent" {
   description = "Scale to this load; null leaves the number alone."
   type        = number

@@ -50,15 +50,14 @@ module "ssh_sources" {
 module "host_role" {
   source = "../../modules/host-role"
 
-  name            = local.name
-  partition       = local.partition
-  region          = var.region
-  account_id      = local.account_id
-  foundation      = var.foundation
-  parameter_path  = local.parameter_path
-  leading_keys    = local.leading_keys
-  ssm             = var.access == "ssm"
-  lifecycle_group = local.name
+  name           = local.name
+  partition      = local.partition
+  region         = var.region
+  account_id     = local.account_id
+  foundation     = var.foundation
+  parameter_path = local.parameter_path
+  leading_keys   = local.leading_keys
+  ssm            = var.access == "ssm"
 }
 
 module "alb" {
@@ -95,7 +94,6 @@ module "fleet" {
   size                      = var.size
   target_group_arns         = [module.alb.target_group_arn]
   health_check_type         = var.health_check_type
-  launch_default_result     = var.launch_default_result
   target_cpu_percent        = var.target_cpu_percent
   detailed_monitoring       = var.detailed_monitoring
   notification_topic_arn    = var.fleet_notifications ? module.alarms.topic_arn : null

@@ -1,28 +1,36 @@
-# Hosts that come and go. What a new one serves is said by the ledger, never here: user data only tells where the ledger
-# is, and the image brings relman and the boot unit that asks it.
+# Hosts that come and go. What a new one serves is said by the ledger, never here: user data is the relman.toml that tells
+# where the ledger is, and the image brings relman and the boot unit that asks it (the Ansible role relman_catch_up).
 
 locals {
-  boot = jsonencode({
-    service         = var.tags["relman:service"]
-    environment     = var.tags["relman:environment"]
-    region          = var.region
-    ledger          = "dynamodb:${var.ledger_table}"
-    artifacts       = "s3://${var.artifacts_bucket}"
-    parameter_path  = var.parameter_path
-    autoscaling     = var.name
-    launch_hook     = "${var.name}-launch"
-    terminate_hook  = "${var.name}-terminate"
-    repository      = var.repository_url
-    document_schema = 1
-  })
+  service     = var.tags["relman:service"]
+  environment = var.tags["relman:environment"]
+
+  # A JSON string is a TOML string. The port is that of a run configuration that nothing here uses: the ledger has it.
+  relman_toml = <<-EOT
+    [service]
+    name = ${jsonencode(local.service)}
+
+    [image]
+    repository = ${jsonencode(var.repository_url)}
+
+    [run]
+    port = 1
+
+    [ledger]
+    url = ${jsonencode("dynamodb:${var.ledger_table}")}
+
+    [artifacts]
+    url = ${jsonencode("s3://${var.artifacts_bucket}")}
+
+    [environments.${local.environment}]
+    via = "local"
+  EOT
 
   user_data = join("\n", ["#cloud-config", yamlencode({
-    write_files = [{
-      path        = "/etc/relman/fleet.json"
-      owner       = "root:root"
-      permissions = "0644"
-      content     = local.boot
-    }]
+    write_files = [
+      { path = "/etc/relman/relman.toml", owner = "root:root", permissions = "0644", content = local.relman_toml },
+      { path = "/etc/relman/catch-up.env", owner = "root:root", permissions = "0600", content = "AWS_REGION=${var.region}\n" },
+    ]
   })])
 }
 
@@ -139,14 +147,8 @@ resource "aws_autoscaling_group" "fleet" {
     version = "$Latest"
   }
 
-  # With the group, not after it: the first instances must wait as well.
-  initial_lifecycle_hook {
-    name                 = "${var.name}-launch"
-    lifecycle_transition = "autoscaling:EC2_INSTANCE_LAUNCHING"
-    default_result       = var.launch_default_result
-    heartbeat_timeout    = var.launch_timeout_seconds
-  }
-
+  # No hook at launch: the load balancer sends nothing to a host before it answers its check, and a host that had to
+  # say so itself would need a right to write. With the group, not after it: the first instances leave like all others.
   initial_lifecycle_hook {
     name                 = "${var.name}-terminate"
     lifecycle_transition = "autoscaling:EC2_INSTANCE_TERMINATING"

@@ -115,25 +115,8 @@ variable "health_check_type" {
   }
 }
 
-variable "launch_default_result" {
-  description = "What becomes of an instance whose boot unit gives no answer in time: CONTINUE (the load balancer's check decides) or ABANDON."
-  type        = string
-  default     = "CONTINUE"
-
-  validation {
-    condition     = contains(["CONTINUE", "ABANDON"], var.launch_default_result)
-    error_message = "CONTINUE or ABANDON."
-  }
-}
-
-variable "launch_timeout_seconds" {
-  description = "Seconds that the boot unit has."
-  type        = number
-  default     = 600
-}
-
 variable "drain_timeout_seconds" {
-  description = "Seconds that a leaving host has to drain."
+  description = "Seconds between leaving the load balancer and going down. Not below the deregistration delay of the target group."
   type        = number
   default     = 120
 }

@@ -56,14 +56,6 @@ locals {
       ]
       Resource = ["*"]
     }] : [],
-    var.lifecycle_group == null ? [] : [{
-      Sid    = "OwnLifecycle"
-      Effect = "Allow"
-      Action = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"]
-      Resource = [
-        "arn:${format(local.account, "autoscaling")}:autoScalingGroup:*:autoScalingGroupName/${coalesce(var.lifecycle_group, "-")}",
-      ]
-    }],
   )
 }
 

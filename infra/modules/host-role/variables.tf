@@ -47,9 +47,3 @@ variable "ssm" {
   description = "Let the SSM agent work."
   type        = bool
 }
-
-variable "lifecycle_group" {
-  description = "Name of the Auto Scaling group whose hooks the host answers, or null."
-  type        = string
-  default     = null
-}

@@ -194,6 +194,14 @@ pub struct Abort {
     pub reason: Option<String>,
 }
 
+/// `relman catch-up`.
+#[derive(Debug, Args)]
+pub struct CatchUp {
+    /// How long to wait for a deployment that is under way: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::duration)]
+    pub lock_wait: Duration,
+}
+
 /// A verb that needs nothing but a reason.
 #[derive(Debug, Args)]
 pub struct WithReason {

@@ -8,6 +8,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::commands::deploy::Report;
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{self, Context, Site};
+use crate::config::Via;
 use crate::domain::id::{EnvironmentName, Stream};
 use crate::domain::target::Target;
 use crate::git::PushToken;
@@ -243,4 +244,20 @@ pub(super) async fn abort(run: &Run, args: args::Abort) -> Result<u8, CommandErr
     let args = commands::abort::Args { reason: args.reason };
     let result = commands::abort::run(&context, &site, args).await;
     ended(run, &wire, &context, &site, ("relman abort", false), result).await
+}
+
+/// On a host: it reads the ledger, and the host is the only thing that changes.
+pub(super) async fn catch_up(run: &Run, args: args::CatchUp) -> Result<u8, CommandError> {
+    let wire = run.wire()?;
+    let context = wire.context(Access::Read)?;
+    let site = wire.site(&context, wire.configured(None)?).await?;
+    if site.settings.via != Via::Local {
+        let text =
+            format!("catch-up is for the host that it runs on, and {} is not via = \"local\"", site.name);
+        return Err(CommandError::new(ErrorKind::Usage, text)
+            .hint("relman deploy: hosts that lag are caught up from where relman runs"));
+    }
+    let args = commands::catch_up::Args { lock_wait: args.lock_wait };
+    let report = commands::catch_up::run(&context, &site, args).await?;
+    run.print(&report, output::catch_up::show)
 }

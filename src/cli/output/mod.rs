@@ -1,6 +1,7 @@
 //! What goes to stdout: tables for people, JSON for programs. Each verb's file turns its report into text and is
 //! pure: colour, width and the time come in with [`Style`].
 
+pub mod catch_up;
 pub mod deploy;
 pub mod diff;
 pub mod doctor;

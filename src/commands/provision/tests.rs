@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::commands::deploy::{self, ReportResult};
 use crate::commands::testing::{World, commit};
-use crate::commands::{infra, rollback};
+use crate::commands::{infra, rollback, status};
 use crate::domain::target::Target;
 use crate::host::Fleet;
 use crate::host::fake::FakeFleet;
@@ -281,4 +281,38 @@ async fn an_environment_without_a_configuration_says_where_to_name_it() {
     let error = infra::plan(&world.context, &world.site, Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Usage);
     assert!(error.hints[0].contains("[environments.production.terraform]"));
+}
+
+/// Scaling in takes a machine away without a word: the next commands find the fleet as it is.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_was_scaled_in_leaves_nothing_behind() {
+    let Land { mut world, infra } = land(Provision::Skip).await;
+    let both: Arc<dyn Fleet> = Arc::new(FakeFleet::ready(&["web-1", "web-2"]));
+    let made_by = world.site.infra.take();
+    world.site.fleet = both.clone();
+    let deploy = async |world: &World, version: &str| {
+        let args = deploy::Args { target: target(version), ..deploy::Args::default() };
+        deploy::run(&world.context, &world.site, &world.supply, args).await.unwrap()
+    };
+    deploy(&world, "1.0.0").await;
+    deploy(&world, "1.1.0").await;
+    let names = |hosts: &[crate::domain::id::HostName]| -> Vec<String> {
+        hosts.iter().map(ToString::to_string).collect()
+    };
+
+    // From here on there is web-1 alone, which serves 1.0.0 as deployed below.
+    world.site.fleet = Arc::new(FakeFleet::ready(&["web-1"]));
+    let seen = status::run(&world.context, &world.site).await.unwrap();
+    assert_eq!(names(&seen.forgotten), ["web-2"], "a list of hosts that lost one says so");
+    world.site.infra = made_by;
+    deploy(&world, "1.1.0").await;
+    let seen = status::run(&world.context, &world.site).await.unwrap();
+    assert_eq!((names(&seen.forgotten), seen.differs), (Vec::new(), false), "{seen:?}");
+    let report = rollback::run(&world.context, &world.site, &world.supply, rollback::Args::default()).await;
+    assert_eq!(report.unwrap().version.unwrap().to_string(), "1.0.0");
+    let seen = status::run(&world.context, &world.site).await.unwrap();
+    assert_eq!((names(&seen.forgotten), seen.differs), (Vec::new(), false), "{seen:?}");
+    let verified = crate::ledger::verify::verify(&*world.ledger).await.unwrap();
+    assert!(verified.holds(), "{verified:?}");
+    drop(infra);
 }

@@ -120,6 +120,17 @@ impl Machine {
         if self.slots.iter().any(|view| is_done(&view)) {
             return Ok(());
         }
+        if self.is_committed_by(authority)
+            && let Some(slot) = self.committed
+            && let Some(view) = self.slots.iter_mut().find(|view| view.slot == slot && !view.running)
+            && view.release == *release
+        {
+            (view.running, view.healthy) = (true, becomes_healthy(&release.digest));
+            return match view.healthy {
+                true => Ok(()),
+                false => Err(error(HostErrorCode::Unhealthy, "what is committed did not come up again")),
+            };
+        }
         if self.trial.is_some() || self.is_committed_by(authority) {
             return Err(error(HostErrorCode::Refused, "the idle slot takes traffic: revert first"));
         }

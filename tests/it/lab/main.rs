@@ -10,6 +10,8 @@ mod bare;
 #[cfg(test)]
 mod interrupted;
 #[cfg(test)]
+mod joins;
+#[cfg(test)]
 mod playbook;
 #[cfg(test)]
 mod restart;

@@ -1,8 +1,9 @@
 //! The lab that is up, as `tests/lab/lab env` tells it.
 
 use std::env;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// What the environment says about the lab.
 pub(crate) struct Lab {
@@ -74,6 +75,25 @@ impl Lab {
             .arg(format!("sudo sh -c {}", quoted(script)))
             .output()
             .expect("ssh runs")
+    }
+
+    /// Copies what is in a directory into one of a host, as root's.
+    pub(crate) fn put_on_host(&self, number: usize, from: &Path, to: &str) {
+        let packed = Command::new("tar").arg("-C").arg(from).args(["-c", "."]).output().expect("tar runs");
+        assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+        let script = format!("mkdir -p {to}; tar --no-same-owner --no-overwrite-dir -x -C {to}");
+        let mut ssh = Command::new("ssh")
+            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-F"])
+            .arg(&self.ssh_config)
+            .arg(format!("host{number}"))
+            .arg(format!("sudo sh -c {}", quoted(&script)))
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("ssh runs");
+        let mut input = ssh.stdin.take().expect("it is piped");
+        input.write_all(&packed.stdout).expect("ssh takes it");
+        drop(input);
+        assert!(ssh.wait().expect("ssh ends").success(), "{to} on host{number}");
     }
 
     /// `tests/lab/lab ARGUMENTS…` on this lab.
