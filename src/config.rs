@@ -276,7 +276,7 @@ pub enum Provision {
 }
 
 /// `environments.NAME.access`: how to log in to the hosts.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
     /// The user, where a host names none.
@@ -296,19 +296,6 @@ pub struct Access {
     /// With `via = "ssm"`: the document that hands a request to relman-host; none: that of the outputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssm_document: Option<String>,
-}
-
-impl Default for Access {
-    fn default() -> Self {
-        Self {
-            user: None,
-            key: None,
-            known_hosts: None,
-            unknown_hosts: UnknownHosts::default(),
-            bastion: None,
-            ssm_document: None,
-        }
-    }
 }
 
 /// `environments.NAME.access.unknown_hosts`: what holds for a host whose key is neither pinned nor known.

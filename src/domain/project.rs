@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::deployment::{Deployment, Hold, Kind, Outcome, Phase, Verdict};
+use super::deployment::{Deployment, Hold, Kind, Outcome, Phase, Verdict, Withdrawn};
 use super::entry::Entry;
 use super::event::{Direction, Event, Started};
 use super::id::{CommitSha, DeploymentNumber, Digest, Stream};
@@ -481,6 +481,23 @@ fn finish(
     }
 }
 
+fn reason_of(deployment: &Deployment, withdrawn: &Withdrawn) -> String {
+    let to = || format!("rolled back to {}", withdrawn.good.version.tag());
+    deployment.reason.clone().unwrap_or_else(to)
+}
+
+/// The marks that a rollback sets with the entry of its pivot: they follow from entry and deployment alone.
+pub fn taken_back(entry: &Entry, deployment: &Deployment) -> Records {
+    let mut after = Records::new();
+    if let (Event::Committed { .. }, Some(withdrawn)) = (&entry.event, &deployment.withdrawn) {
+        let reason = reason_of(deployment, withdrawn);
+        for version in &withdrawn.versions {
+            put_verdict(entry, version, Verdict::Withdrawn, Some(reason.clone()), &mut after);
+        }
+    }
+    after
+}
+
 /// What a rollback takes back is kept away.
 fn take_back(
     entry: &Entry,
@@ -489,13 +506,8 @@ fn take_back(
     after: &mut Records,
 ) {
     let Some(withdrawn) = &deployment.withdrawn else { return };
-    let reason = deployment
-        .reason
-        .clone()
-        .unwrap_or_else(|| format!("rolled back to {}", withdrawn.good.version.tag()));
-    for version in &withdrawn.versions {
-        put_verdict(entry, version, Verdict::Withdrawn, Some(reason.clone()), after);
-    }
+    let reason = reason_of(deployment, withdrawn);
+    after.extend(taken_back(entry, deployment));
     if deployment.sets_hold {
         let mut withdrawn = withdrawn.clone();
         // Back, and further back: what the first rollback took away stays away too.

@@ -11,6 +11,7 @@
 mod items;
 mod once;
 mod read;
+mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
 mod write;

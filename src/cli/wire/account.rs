@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Wire;
+use super::fleet::DOCUMENT;
 use crate::aws::survey::Survey;
 use crate::cli::place::{ArtifactPlace, LedgerPlace};
 use crate::commands::doctor::aws::{Account, Backend};
@@ -47,7 +48,8 @@ impl Wire {
         let is_ssm = |settings: &&Environment| settings.via == Via::Ssm;
         let document = settings.filter(is_ssm).map(|settings| {
             let hosts = settings.hosts.iter().map(|host| (host.name.clone(), host.address.clone()));
-            (settings.access.ssm_document.clone(), hosts.collect())
+            let name = settings.access.ssm_document.as_deref().unwrap_or(DOCUMENT);
+            (name.to_owned(), hosts.collect())
         });
         let backend = settings.and_then(|settings| self.backend(settings));
         if !all && table.is_none() && bucket.is_none() {

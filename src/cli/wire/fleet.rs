@@ -24,7 +24,7 @@ use crate::host::{Fleet, Identity};
 use crate::infra::inventory::InventoryHost;
 
 /// The document of Systems Manager where nobody names another.
-const DOCUMENT: &str = "relman-perform";
+pub(super) const DOCUMENT: &str = "relman-perform";
 
 /// The way to an environment's hosts, before it is known which there are.
 #[derive(Clone)]

@@ -1,3 +1,5 @@
+mod dynamodb;
+
 use super::*;
 use crate::artifact::memory::MemoryArtifacts;
 use crate::commands::testing::{World, run_config};

@@ -29,6 +29,9 @@ pub(super) const META: &str = "META";
 /// Sort prefix of the names of the streams.
 pub(super) const STREAMS: &str = "STREAM#";
 
+/// Attribute of a head: the entry whose marks are still to be written.
+pub(super) const OWED: &str = "owed";
+
 fn place(pk: impl Into<String>, sk: impl Into<String>) -> Place {
     Place { pk: pk.into(), sk: sk.into() }
 }

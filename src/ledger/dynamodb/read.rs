@@ -45,6 +45,8 @@ pub(super) struct Snapshot {
     pub(super) written: Option<u64>,
     /// The records that the projection asks for.
     pub(super) records: Records,
+    /// The entry whose marks are not all written yet.
+    pub(super) owed: Option<u64>,
 }
 
 impl Store {
@@ -320,7 +322,9 @@ impl Store {
         let mut found = answer.responses.unwrap_or_default().into_iter().map(|response| response.item);
         // An item that is not there comes back as none, or as one without attributes.
         let mut next = || found.next().flatten().filter(|item| !item.is_empty());
-        let head = self.read_head(stream, next())?;
+        let head = next();
+        let owed = head.as_ref().and_then(|item| items::get_number(item, items::OWED).ok());
+        let head = self.read_head(stream, head)?;
         let lease = self.read_lease(stream, next().as_ref())?;
         let written = match once {
             Once::ByItem => next().map(|item| items::get_number(&item, "seq")).transpose(),
@@ -340,6 +344,6 @@ impl Store {
                 .written_since(stream, self.tried.first(stream, &draft.eid, head.seq), head.seq, draft)
                 .await?;
         }
-        Ok(Snapshot { head, lease, written, records })
+        Ok(Snapshot { head, lease, written, records, owed })
     }
 }

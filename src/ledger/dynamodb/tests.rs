@@ -2,6 +2,7 @@
 //! one, these tests fail.
 
 mod faults;
+mod many;
 pub(crate) mod proxy;
 pub(crate) mod table;
 
@@ -10,6 +11,15 @@ use super::*;
 use crate::aws::testing::number;
 use crate::ledger::contract::fixture::*;
 use crate::ledger::contract::ledger_contract;
+
+/// An empty ledger behind a proxy.
+pub(crate) async fn metered(id: Token) -> (Arc<dyn Ledger>, proxy::Proxy) {
+    let proxy = proxy::Proxy::new(crate::aws::testing::variable("RELMAN_TEST_DYNAMODB")).await;
+    let target = Target { table: table::fresh(), id: Some(id), mode: OpenMode::Write };
+    let ledger =
+        DynamoLedger::new(target, table::chain_to(proxy.url.clone()), Arc::new(crate::clock::SystemClock));
+    (Arc::new(ledger), proxy)
+}
 
 ledger_contract!(
     #[ignore = "needs tests/aws/run"]

@@ -19,8 +19,9 @@ use crate::domain::record::Record;
 use crate::ledger::rules::{self, Written};
 use crate::ledger::{Lease, LeaseView, LedgerError, Take};
 
-/// Most items of one transaction.
-const MOST: usize = 100;
+/// More records than this do not go into the transaction of their entry: it takes 100 items, and entry, id, head, name and
+/// lease are some.
+const MANY: usize = 90;
 /// How long to go on against writers that were quicker. Each of them made progress, so this is rare.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The longest pause before the second try; it doubles up to [`LONGEST`].
@@ -67,6 +68,11 @@ enum End {
     Moved,
     /// It is not, or nobody knows.
     Fault(Fault),
+}
+
+/// Whether an entry changes more than one transaction takes. That can only be marks, of a rollback over many releases.
+fn is_large(written: &Written) -> bool {
+    written.records.len() > MANY
 }
 
 /// Why a transaction was cancelled, where every reason passes by itself.
@@ -142,14 +148,20 @@ impl Store {
         let (mut longest, mut faults) = (FIRST, 0);
         loop {
             let found = self.snapshot(stream, draft, once).await?;
+            if let Some(seq) = found.owed {
+                self.settle(stream, seq).await?;
+                continue;
+            }
             if let Some(seq) = found.written {
                 return Ok(Transacted::Before(seq));
             }
             let (written, lock) = decide(&found)?;
-            let (items, late) = self.transaction(stream, &found, &written, &lock, once)?;
+            let items = self.transaction(stream, &found, &written, &lock, once)?;
             let fault = match self.commit(items, &written).await {
                 End::Done => {
-                    self.put_late(late).await?;
+                    if is_large(&written) {
+                        self.settle(stream, written.head.seq).await?;
+                    }
                     return Ok(Transacted::Written(Box::new(written.sealed)));
                 }
                 End::Moved => None,
@@ -187,24 +199,6 @@ impl Store {
         }
     }
 
-    /// Records for which the transaction had no place. The entry, which is the truth, is written by now, and whoever
-    /// dies in between leaves records that `verify` misses.
-    async fn put_late(&self, late: Vec<Item>) -> Result<(), LedgerError> {
-        let start = self.clock.elapsed();
-        for item in late {
-            loop {
-                let put = self.client.put_item().table_name(&self.table).set_item(Some(item.clone()));
-                let Err(error) = put.send().await else { break };
-                let fault = Fault::of("dynamodb:PutItem", error);
-                if !fault.is_transient() || self.clock.elapsed().saturating_sub(start) > PATIENCE {
-                    return Err(self.failed(fault));
-                }
-                self.pause(LONGEST).await;
-            }
-        }
-        Ok(())
-    }
-
     fn ended(&self, written: &Written, error: SdkError<TransactWriteItemsError>) -> End {
         let kind = match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
@@ -231,8 +225,7 @@ impl Store {
         End::Fault(fault)
     }
 
-    /// The entry first: what a cancellation says about it is looked at above. Then what has to wait until afterwards,
-    /// since there is no place: of a rollback over more releases than a transaction has items, what it withdraws.
+    /// The entry first: what a cancellation says about it is looked at above.
     fn transaction(
         &self,
         stream: &Stream,
@@ -240,7 +233,7 @@ impl Store {
         written: &Written,
         lock: &Lock,
         once: Once,
-    ) -> Result<(Vec<TransactWriteItem>, Vec<Item>), LedgerError> {
+    ) -> Result<Vec<TransactWriteItem>, LedgerError> {
         let sealed = &written.sealed;
         if sealed.entry.seq > items::HIGHEST {
             return Err(self.unusable(format!("{stream} is full")));
@@ -263,27 +256,24 @@ impl Store {
             // Nobody renews a lease of a stream that is being imported: the fence is all there is to compare.
             Lock::Imported(lease) => all.push(self.lock_put(stream, found, lease, &Take::Preempt)?),
         }
-        // What people list comes first: verdicts are what there may be many of.
-        let (verdicts, others): (Vec<_>, Vec<_>) =
-            written.records.iter().partition(|(_, record)| matches!(record, Record::Verdict(_)));
-        let mut late = Vec::new();
-        for (key, record) in others.into_iter().chain(verdicts) {
-            let item = items::write_record(key, record)
-                .map_err(|e| self.unusable(format!("record {} cannot be written: {e}", key.sort)))?;
-            if all.len() < MOST {
-                all.push(self.put(item, None)?);
-            } else {
-                late.push(item);
+        let large = is_large(written);
+        for (key, record) in &written.records {
+            // The head owes the marks of a large one, and nothing is appended before they are written.
+            if !(large && matches!(record, Record::Verdict(_))) {
+                all.push(self.put_record(key, record)?);
             }
         }
-        Ok((all, late))
+        Ok(all)
     }
 
-    fn built<T>(&self, built: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, LedgerError> {
+    pub(super) fn built<T>(
+        &self,
+        built: Result<T, aws_sdk_dynamodb::error::BuildError>,
+    ) -> Result<T, LedgerError> {
         built.map_err(|e| self.unusable(format!("a request cannot be made: {e}")))
     }
 
-    fn put(&self, item: Item, condition: Option<&str>) -> Result<TransactWriteItem, LedgerError> {
+    pub(super) fn put(&self, item: Item, condition: Option<&str>) -> Result<TransactWriteItem, LedgerError> {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))
@@ -302,7 +292,10 @@ impl Store {
         let mut update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(items::head(stream).key()))
-            .update_expression("SET seq = :seq, h = :h, fence = :fence")
+            .update_expression(match is_large(written) {
+                true => "SET seq = :seq, h = :h, fence = :fence, owed = :seq",
+                false => "SET seq = :seq, h = :h, fence = :fence",
+            })
             .expression_attribute_values(":seq", items::number(after.seq))
             .expression_attribute_values(":h", items::text(&after.hash.0))
             .expression_attribute_values(":fence", items::number(after.fence))

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bad {
+pub(crate) enum Bad {
     /// The connection ends before it arrives.
     DroppedBefore,
     /// It is done, and the connection ends before the answer.
@@ -88,7 +88,7 @@ impl Proxy {
     }
 
     /// Lets something happen to later requests; `times` of them, after `skip` that pass.
-    pub(super) fn plan(&self, operation: &'static str, bad: Bad, skip: u32, times: u32) {
+    pub(crate) fn plan(&self, operation: &'static str, bad: Bad, skip: u32, times: u32) {
         let mut state = self.state.lock().unwrap();
         state.plan = Some(Plan { operation, bad, skip, times });
         state.hits = 0;
@@ -100,7 +100,7 @@ impl Proxy {
     }
 
     /// From now on all is well. How many requests something happened to.
-    pub(super) fn heal(&self) -> u32 {
+    pub(crate) fn heal(&self) -> u32 {
         let mut state = self.state.lock().unwrap();
         state.plan = None;
         state.hits
