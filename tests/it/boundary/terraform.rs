@@ -175,9 +175,9 @@ pub(super) fn cases() -> Vec<Case> {
             r#"[{"name":"a","address":"10.0.0.1","ssm_id":"web"}]"#,
         ),
         outputs(
-            "a host behind a way that is not configured",
-            &["host a", "through a bastion", "access.bastion"],
-            r#"[{"name":"a","address":"10.0.0.1","bastion":{"address":"b.example"}}]"#,
+            "hosts behind different bastions",
+            &["host b", "behind another bastion", "relman_hosts"],
+            r#"[{"name":"a","address":"10.0.0.1","bastion":{"address":"b.example"}},{"name":"b","address":"10.0.0.2"}]"#,
         ),
         outputs(
             "a host without an instance, by Systems Manager",
