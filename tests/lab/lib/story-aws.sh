@@ -96,7 +96,7 @@ begin_aws() {
 story_aws() {
   begin_aws single
 
-  chapter 'The first deploy: Terraform applies `single`, Ansible configures the host, the ledger is in DynamoDB (0.1.0)'
+  chapter 'The first deploy: Terraform applies the root single, Ansible configures the host, the ledger is in DynamoDB (0.1.0)'
   shell 0 relman deploy
   served 0.1.0
   start_load
