@@ -126,7 +126,7 @@ def test_checkov_finds_nothing_that_has_no_reason():
 def test_this_suites_scripts_are_clean():
     run = REPOSITORY / "tests/infra/run"
     config = REPOSITORY / "app/pyproject.toml"
-    subprocess.run(["shellcheck", run], check=True)
+    subprocess.run(["shellcheck", "--external-sources", "--source-path", REPOSITORY, run], check=True)
     for arguments in (["format", "--check", "--quiet"], ["check", "--quiet", "--ignore", "S,E501"]):
         command = [
             "ruff",

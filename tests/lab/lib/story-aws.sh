@@ -3,6 +3,8 @@
 
 # The address of a lab's host in the network that hosts and this machine share: what a private address is in a VPC.
 inner_address() { "$LAB_DIR/lab" ssh --name "$NAME" "host$1" hostname -I | cut -d' ' -f1; }
+# In a private subnet of its zone, where only the bastion gets to.
+private_address() { printf '10.213.%d.%d' $((128 + 16 * ($1 % 2))) $((10 + $1)); }
 host_key() { cut -d' ' -f1,2 "$LAB_STATE/hosts/host$1/ssh_host_ed25519_key.pub"; }
 
 # make_aws_repository ROOT: the demo's repository with infra/ in it, and the foundation applied.
@@ -77,7 +79,7 @@ private_variables() {
   printf 'access  = "bastion"\nbastion = { private_ip = "%s", host_keys = ["%s"] }\n' "$(inner_address 4)" "$(host_key 4)"
   printf 'load_balancer = { certificate_arn = "%s" }\nhosts = {\n' "$(some_certificate)"
   for n in 1 2 3; do
-    printf '  web-%d = { private_ip = "%s", zone = %d, host_keys = ["%s"] }\n' "$n" "$(inner_address "$n")" $((n % 2)) "$(host_key "$n")"
+    printf '  web-%d = { private_ip = "%s", zone = %d, host_keys = ["%s"] }\n' "$n" "$(private_address "$n")" $((n % 2)) "$(host_key "$n")"
   done
   printf '}\n'
 }
@@ -125,6 +127,8 @@ story_aws() {
 }
 
 story_ha() {
+  local n
+  for n in 1 2 3 4; do host_shell "$n" ip address add "$(private_address "$n")/17" dev eth0; done
   begin_aws private
   URL=$(balancer_url)
 
