@@ -51,7 +51,7 @@ async fn a_bucket_is_looked_at() {
     let facts = survey.bucket(&bucket).await.unwrap();
     // It has versions, and moto says so in an element of another name than S3's.
     assert_eq!(facts.versions.unwrap_err().kind, crate::aws::FaultKind::NotAws);
-    assert_eq!((facts.lock.unwrap(), facts.closed.unwrap()), (None, false));
+    assert_eq!((facts.lock.unwrap().as_deref(), facts.closed.unwrap()), (Some("GOVERNANCE, 1 days"), false));
     assert!(survey.bucket_permissions(&bucket, "web").await.unwrap()[0].result.is_ok());
     assert_eq!(survey.place("not-there").await.unwrap_err().kind, crate::aws::FaultKind::Missing);
 }
