@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::error::ErrorKind;
+use super::read::serves_for_good;
 use super::{CommandError, Context, Site};
 use crate::domain::deployment::{Deployment, Kind};
 use crate::domain::id::{DeploymentId, Digest, EnvironmentName, Fence, HostName, ServiceName, Stream, Token};
@@ -99,7 +100,7 @@ pub async fn run(context: &Context, site: &Site, args: Args) -> Result<Report, C
         report.deployment = Some(DeploymentId { environment: site.name.clone(), number: deployment.number });
         report.version = Some(deployment.release.version.clone());
         report.digest = Some(deployment.release.digest.clone());
-        if serves(context, &stream, &deployment, &seen).await? {
+        if serves_for_good(context, &stream, &seen, &deployment.release.digest, &deployment.run).await? {
             if report.result == CatchUpResult::NothingRecorded {
                 report.result = CatchUpResult::Settled;
             }
@@ -170,22 +171,6 @@ async fn wanted(context: &Context, stream: &Stream) -> Result<Option<(Deployment
     let Some(deployment) = context.deployment(stream, environment.serving).await? else { return Ok(None) };
     let run = context.run_of(&deployment).await?;
     Ok(Some((deployment, run)))
-}
-
-/// Whether the host serves it, with the same run configuration.
-async fn serves(
-    context: &Context,
-    stream: &Stream,
-    wanted: &Deployment,
-    seen: &Observation,
-) -> Result<bool, CommandError> {
-    let Some(slot) = seen.serving() else { return Ok(false) };
-    let is_right = slot.running_digest.as_ref() == Some(&wanted.release.digest);
-    if !is_right || !slot.running || !slot.healthy || slot.weight != 100 || seen.trial.is_some() {
-        return Ok(false);
-    }
-    let placed_by = context.deployment(stream, Some(slot.deployment)).await?;
-    Ok(placed_by.is_some_and(|deployment| deployment.run == wanted.run))
 }
 
 /// Brings the host there; what did not matter enough to fail is returned.

@@ -7,6 +7,7 @@ use crate::domain::infra::InfraRecord;
 use crate::domain::record::{EnvironmentRecord, Key, Record, ReleaseRecord};
 use crate::domain::run::RunConfig;
 use crate::domain::version::Version;
+use crate::host::wire::Observation;
 
 use super::error::ErrorKind;
 
@@ -94,4 +95,21 @@ fn json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, CommandError> {
     serde_json_canonicalizer::to_vec(value).map_err(|error| {
         CommandError::new(ErrorKind::Bug, "a value cannot be written as JSON").caused_by(error)
     })
+}
+
+/// Whether a host serves a digest for good: healthy, with all traffic, and placed there with this run configuration.
+pub(crate) async fn serves_for_good(
+    context: &Context,
+    stream: &Stream,
+    seen: &Observation,
+    digest: &Digest,
+    run: &Digest,
+) -> Result<bool, CommandError> {
+    let Some(slot) = seen.serving() else { return Ok(false) };
+    let is_there = slot.running_digest.as_ref() == Some(digest) && slot.running && slot.healthy;
+    if !is_there || slot.weight != 100 || seen.trial.is_some() {
+        return Ok(false);
+    }
+    let placed_by = context.deployment(stream, Some(slot.deployment)).await?;
+    Ok(placed_by.is_some_and(|deployment| deployment.run == *run))
 }

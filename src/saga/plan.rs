@@ -199,6 +199,36 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn each_wave_is_watched_before_the_next_and_a_rollback_has_none() {
+        let away = HostFacts { absent: Some("away".into()), ..HostFacts::default() };
+        let hosts = [
+            ("a", HostFacts::default()),
+            ("b", HostFacts::default()),
+            ("c", away),
+            ("d", HostFacts::default()),
+        ];
+        let mut facts = facts(Kind::Deploy, &hosts);
+        facts.bake_seconds = 30;
+        facts.wave_size = Some("2".parse().unwrap());
+        let plan_of = |kind| plan(Facts { kind, ..facts.clone() });
+        assert_eq!(
+            shape(&plan_of(Kind::Deploy)),
+            [
+                "prepare a, prepare b, prepare d",
+                "shift a, shift b",
+                "bake",
+                "shift d",
+                "bake",
+                "commit",
+                "confirm a, confirm b, confirm d",
+                "retire a, retire b, retire d"
+            ]
+        );
+        assert_eq!(plan_of(Kind::Deploy).absent.len(), 1);
+        assert_eq!(shape(&plan_of(Kind::Rollback))[2], "shift a, shift b, shift d");
+    }
+
+    #[test]
     fn a_rollback_to_what_serves_is_only_recorded() {
         let there = HostFacts { settled: true, ..HostFacts::default() };
         assert_eq!(shape(&plan(facts(Kind::Rollback, &[("a", there)]))), ["commit"]);

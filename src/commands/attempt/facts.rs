@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Aim;
 use crate::commands::error::ErrorKind;
-use crate::commands::read::digest_of;
+use crate::commands::read::{digest_of, serves_for_good};
 use crate::commands::{CommandError, Context, Site};
 use crate::domain::deployment::{Kind, ReturnPoint};
 use crate::domain::id::{DeploymentId, DeploymentNumber, Digest, HostName, Stream};
@@ -106,20 +106,11 @@ async fn settled(
     run: &Digest,
     seen: &Observation,
 ) -> Result<bool, CommandError> {
-    let Some(slot) = seen.serving() else { return Ok(false) };
     // Whether the values of secrets are those of now is not known: a redeploy takes them in.
     if aim.kind == Kind::Redeploy && !aim.run.secrets.is_empty() {
         return Ok(false);
     }
-    if slot.weight != 100
-        || seen.trial.is_some()
-        || !slot.healthy
-        || slot.running_digest.as_ref() != Some(&aim.release.digest)
-    {
-        return Ok(false);
-    }
-    let placed_by = context.deployment(stream, Some(slot.deployment)).await?;
-    Ok(placed_by.is_some_and(|deployment| deployment.run == *run))
+    serves_for_good(context, stream, seen, &aim.release.digest, run).await
 }
 
 /// Plans on these facts.

@@ -50,7 +50,12 @@ stop_aws() {
   pid=$(<"$DEMO/moto.pid")
   # The number may be another process's by now.
   if tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q tests/aws/; then
-    kill -TERM -- "-$pid" 2>/dev/null || kill -TERM "$pid" 2>/dev/null || true
+    kill -TERM "$pid"
+    for _ in {1..100}; do
+      [[ -d /proc/$pid ]] || break
+      sleep 0.1
+    done
+    [[ ! -d /proc/$pid ]] || complain "moto (process $pid) does not end" "kill -9 $pid"
   fi
   rm -f "$DEMO/moto.pid"
 }

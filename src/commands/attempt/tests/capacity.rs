@@ -1,12 +1,10 @@
 //! What a whole deploy costs in DynamoDB, by the figures of dynoxide, which counts as AWS does.
 
-use std::sync::Arc;
-
 use super::{deploy, roll_back, to};
-use crate::aws::testing::variable;
 use crate::commands::testing::{World, commit};
+use crate::domain::id::Token;
+use crate::ledger::dynamodb::tests::metered;
 use crate::ledger::dynamodb::tests::proxy::Proxy;
-use crate::ledger::dynamodb::tests::table;
 
 const HOSTS: [&str; 3] = ["web-1", "web-2", "web-3"];
 
@@ -15,9 +13,9 @@ const BUDGET: f64 = 190.0;
 
 /// A world whose ledger is a table, and what its requests pass through.
 async fn world() -> (World, Proxy) {
-    let proxy = Proxy::new(variable("RELMAN_TEST_DYNAMODB")).await;
+    let (ledger, proxy) = metered(Token::from_bits([9; 16])).await;
     let mut world = World::new(&HOSTS, None);
-    world.context.ledger = Arc::clone(&table::behind(&proxy.url, &table::fresh()));
+    world.context.ledger = ledger;
     (world, proxy)
 }
 

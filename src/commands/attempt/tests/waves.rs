@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::{deploy, resume, to};
 use crate::commands::deploy::ReportResult;
 use crate::commands::error::ErrorKind;
-use crate::commands::rollback;
 use crate::commands::testing::{World, commit};
+use crate::commands::{rollback, status};
 use crate::domain::deployment::{Outcome, Verdict};
 use crate::domain::event::Event;
 use crate::domain::record::{Key, Record};
@@ -90,6 +90,10 @@ async fn a_host_that_cannot_be_reached_stays_behind_and_is_caught_up() {
 
     world.fleet.set_reachable("web-2", true);
     assert_eq!(serves(&world, "web-2"), "1.0.0");
+    let status = status::run(&world.context, &world.site).await.unwrap();
+    let drifting: Vec<&str> =
+        (status.hosts.iter()).filter(|host| host.drift.is_some()).map(|host| host.name.as_str()).collect();
+    assert_eq!(drifting, ["web-2"], "status lists who stayed behind");
     world.fleet.take_calls();
     let report = deploy(&world, "1.1.0").await.unwrap();
     assert!(report.laggards.is_empty());

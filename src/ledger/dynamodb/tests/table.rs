@@ -70,13 +70,6 @@ pub(crate) fn on(table: &str) -> Arc<dyn Ledger> {
     ledger(Target { table: table.to_owned(), id, mode: OpenMode::Write })
 }
 
-/// The ledger of a table behind something else.
-pub(crate) fn behind(endpoint: &str, table: &str) -> Arc<dyn Ledger> {
-    let target =
-        Target { table: table.to_owned(), id: Some(Token::from_bits([9; 16])), mode: OpenMode::Write };
-    Arc::new(DynamoLedger::new(target, chain_to(endpoint.to_owned()), Arc::new(SystemClock)))
-}
-
 /// An empty ledger.
 pub(super) fn make() -> (Arc<dyn Ledger>, ()) {
     (on(&fresh()), ())
