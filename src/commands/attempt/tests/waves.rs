@@ -155,6 +155,26 @@ async fn a_release_that_nobody_has_seen_healthy_goes_no_further_whatever_the_bud
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_release_that_fails_where_nobody_has_served_it_yet_goes_no_further() {
+    // Under traffic on the first host: nobody knows that it is the host.
+    let (world, _, _) = world(Some("1"), 3).await;
+    world.fleet.fail("web-1", "shift", 1, Effect::None, Unhealthy);
+    let error = deploy(&world, "1.1.0").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Returned, "{error}");
+    assert_eq!(HOSTS.map(|host| serves(&world, host)), ["1.0.0"; 3]);
+    assert!(!world.fleet.take_changes().iter().any(|change| change == "web-2 shift"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_serves_elsewhere_may_fail_on_a_host() {
+    let (world, _, _) = world(Some("1"), 1).await;
+    world.fleet.fail("web-2", "shift", 1, Effect::None, Unhealthy);
+    let report = deploy(&world, "1.1.0").await.unwrap();
+    assert_eq!(report.laggards.len(), 1);
+    assert_eq!(HOSTS.map(|host| serves(&world, host)), ["1.1.0", "1.0.0", "1.1.0"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rollback_goes_to_all_hosts_at_once_and_leaves_none_behind() {
     let (world, _, _) = world(Some("1"), 3).await;
     deploy(&world, "1.1.0").await.unwrap();
