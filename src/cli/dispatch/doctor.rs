@@ -39,6 +39,9 @@ async fn parts(wire: &Wire, all: bool) -> Parts {
         Some(infra) => infra.port.validate().await.map_err(CommandError::from),
         None => Ok(()),
     };
+    // What cannot be read is a failed check of Terraform's.
+    let listed = context.as_ref().ok().filter(|_| usable.is_ok());
+    let account = wire.account(listed, all).await;
     let site: Result<Site, CommandError> = match (&context, wire.environment(None), usable) {
         (Ok(context), Ok(name), Ok(())) => wire.site(context, name).await,
         (Err(error), ..) => Err(CommandError::new(error.kind, error.message.clone())),
@@ -73,7 +76,6 @@ async fn parts(wire: &Wire, all: bool) -> Parts {
             there(binary, is)
         }),
     };
-    let account = wire.account(all);
     Parts { context, site, infra, supply, account, facts }
 }
 

@@ -2,12 +2,14 @@
 
 use serde::Deserialize;
 
-use super::Wire;
 use super::fleet::DOCUMENT;
+use super::{Wire, hosts};
 use crate::aws::survey::Survey;
 use crate::cli::place::{ArtifactPlace, LedgerPlace};
+use crate::commands::Context;
 use crate::commands::doctor::aws::{Account, Backend};
 use crate::config::{Environment, Via};
+use crate::domain::id::{EnvironmentName, HostName};
 
 /// What `terraform init` writes beside a configuration. Whatever else is in it, credentials among it, is not read.
 #[derive(Deserialize)]
@@ -30,8 +32,9 @@ struct Settings {
 }
 
 impl Wire {
-    /// What of it is in AWS; `all`: whether everything is to be looked at. None where nothing is configured.
-    pub fn account(&self, all: bool) -> Option<Account> {
+    /// What of it is in AWS; `all`: whether everything is to be looked at. None where nothing is configured. Hosts of
+    /// Terraform's outputs are only known with a `context`.
+    pub async fn account(&self, context: Option<&Context>, all: bool) -> Option<Account> {
         let place = self.place().ok();
         let table = place.as_ref().and_then(|place| match &place.ledger {
             LedgerPlace::Table(table) => Some(table.clone()),
@@ -44,13 +47,14 @@ impl Wire {
             }
             ArtifactPlace::Folder(_) => None,
         });
-        let settings = self.environment(None).ok().and_then(|name| self.settings(&name).ok());
-        let is_ssm = |settings: &&Environment| settings.via == Via::Ssm;
-        let document = settings.filter(is_ssm).map(|settings| {
-            let hosts = settings.hosts.iter().map(|host| (host.name.clone(), host.address.clone()));
-            let name = settings.access.ssm_document.as_deref().unwrap_or(DOCUMENT);
-            (name.to_owned(), hosts.collect())
-        });
+        let name = self.environment(None).ok();
+        let settings = name.as_ref().and_then(|name| self.settings(name).ok());
+        let document = match (&name, settings) {
+            (Some(name), Some(settings)) if all && settings.via == Via::Ssm => {
+                self.document(context, name, settings).await
+            }
+            _ => None,
+        };
         let backend = settings.and_then(|settings| self.backend(settings));
         if !all && table.is_none() && bucket.is_none() {
             return None;
@@ -68,6 +72,24 @@ impl Wire {
             endpoints: endpoints.map(|(name, _)| name.clone()).collect(),
             all,
         })
+    }
+
+    /// The document, and the instances that it is sent to; none where neither configuration nor outputs tell.
+    async fn document(
+        &self,
+        context: Option<&Context>,
+        name: &EnvironmentName,
+        settings: &Environment,
+    ) -> Option<(String, Vec<(HostName, String)>)> {
+        let given = settings.access.ssm_document.clone();
+        let Some(infra) = self.infra_of(name) else {
+            let hosts = settings.hosts.iter().map(|host| (host.name.clone(), host.address.clone()));
+            return Some((given.unwrap_or_else(|| DOCUMENT.to_owned()), hosts.collect()));
+        };
+        let found = hosts::find(context?, name, &infra, hosts::Hosts::Known).await.ok()?;
+        let named = found.iter().find_map(|host| host.ssm_document.clone());
+        let hosts = found.into_iter().filter_map(|host| Some((host.name, host.ssm_id?)));
+        Some((given.or(named).unwrap_or_else(|| DOCUMENT.to_owned()), hosts.collect()))
     }
 
     fn backend(&self, settings: &Environment) -> Option<Backend> {

@@ -46,7 +46,7 @@ pub struct Account {
     pub bucket: Option<(String, String)>,
     /// The state of the infrastructure.
     pub backend: Option<Backend>,
-    /// The document of Systems Manager, and the hosts that are reached by it, as far as the configuration names them.
+    /// The document of Systems Manager, and the hosts that are reached by it.
     pub document: Option<(String, Vec<(HostName, String)>)>,
     /// Endpoints that lead elsewhere than to AWS: variable and value.
     pub endpoints: Vec<String>,
@@ -236,7 +236,7 @@ async fn documents(account: &Account) -> Vec<Check> {
         Err(fault) => Check::failed(
             name,
             format!("{}: Systems Manager has no such document in this account and region", chain(&fault)),
-            "terraform -chdir=infra/bootstrap apply makes it; access.ssm_document in relman.toml names it",
+            "the Terraform of the environment makes it (relman infra apply), and its outputs name it, unless access.ssm_document in relman.toml names another",
         ),
     }];
     for (host, instance) in hosts {

@@ -109,7 +109,7 @@ fn ended(status: &str, details: &str, output: &str) -> Plan {
     vec![("GetCommandInvocation", Reply::Json(200, text))]
 }
 
-fn refuses(call: &'static str, code: &str) -> Plan {
+pub(super) fn refuses(call: &'static str, code: &str) -> Plan {
     vec![(call, Reply::Json(400, format!(r#"{{"__type":"{code}","message":"no"}}"#)))]
 }
 
@@ -231,7 +231,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         managed(
             "a document that is not there",
-            &["host web-1", "no document relman-perform", "document relman-perform", "infra/bootstrap"],
+            &["host web-1", "no document relman-perform", "document relman-perform", "relman infra apply"],
             [refuses("SendCommand", "InvalidDocument"), refuses("DescribeDocument", "InvalidDocument")]
                 .concat(),
         ),

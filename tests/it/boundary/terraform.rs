@@ -1,6 +1,7 @@
 //! What Terraform says, by a stand-in for it: one file with what each subcommand prints, and its exit code.
 
 use super::Case;
+use super::hosts::refuses;
 
 const CONFIG: &str = "[ledger]\nurl = \"sqlite:l.db\"\n[environments.production]\nvia = \"ssh\"\nprovision = \"check\"\n\
                       [environments.production.terraform]\ndirectory = \"infra\"\n";
@@ -41,6 +42,7 @@ fn outputs(name: &'static str, says: &[&'static str], hosts: &str) -> Case {
 pub(super) fn cases() -> Vec<Case> {
     let private = CONFIG.to_owned() + "address_source = \"private\"\n";
     let ssm = CONFIG.replace("\"ssh\"", "\"ssm\"");
+    let managed = r#"{"relman_hosts":{"value":[{"name":"a","address":"10.0.0.1","ssm_id":"i-0123456789abcdef0"}]},"relman_config":{"value":{"ssm_document":"relman-web-production"}}}"#;
     let elsewhere = r#"{"relman_hosts":{"value":[{"name":"a","address":"10.0.0.1"}]},"relman_config":{"value":{"environment":"staging"}}}"#;
     let service = r#"{"relman_hosts":{"value":[{"name":"a","address":"10.0.0.1"}]},"relman_config":{"value":{"service":"shop"}}}"#;
     let init = "Error: Inconsistent dependency lock file\n\nprovider registry.terraform.io/hashicorp/aws: required by this configuration but no version is selected\n\nTo make the initial dependency selections, run:\n  terraform init\n";
@@ -184,7 +186,16 @@ pub(super) fn cases() -> Vec<Case> {
             &["host a", "has no ssm_id"],
             r#"[{"name":"a","address":"10.0.0.1"}]"#,
         )
-        .config(ssm),
+        .config(ssm.clone()),
+        case(
+            "a document that the outputs name, and that is not there",
+            &["doctor", "--aws", "-o", "json"],
+            1,
+            &["document relman-web-production", "agent of a", "relman infra apply"],
+            ("output", 0, managed, ""),
+        )
+        .config(ssm)
+        .aws(refuses("DescribeDocument", "InvalidDocument")),
         outputs(
             "a public address where a private one is meant",
             &["relman_hosts[0].address", "203.0.113.7 is public", "correct the output"],

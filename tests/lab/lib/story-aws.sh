@@ -2,7 +2,10 @@
 # The two demos on AWS: a host with Terraform, DynamoDB and S3; and three hosts behind a bastion and a load balancer.
 
 # The address of a lab's host in the network that hosts and this machine share: what a private address is in a VPC.
-inner_address() { "$LAB_DIR/lab" ssh --name "$NAME" "host$1" hostname -I | cut -d' ' -f1; }
+# By its interface: a host that was configured has the addresses of its own engine as well.
+inner_address() {
+  "$LAB_DIR/lab" ssh --name "$NAME" "host$1" ip -4 -o address show dev eth0 | sed -n '1s,.* inet \([0-9.]*\)/.*,\1,p'
+}
 # In a private subnet of its zone, where only the bastion gets to.
 private_address() { printf '10.213.%d.%d' $((128 + 16 * ($1 % 2))) $((10 + $1)); }
 host_key() { cut -d' ' -f1,2 "$LAB_STATE/hosts/host$1/ssh_host_ed25519_key.pub"; }
