@@ -53,10 +53,22 @@ test-lab: ## the lab suite alone: real registry, sshd, systemd, Ansible, Docker 
 test-aws: ## the AWS path on emulators: DynamoDB ledger and S3 artifacts on moto and dynoxide
 	@tests/aws/run
 
+.PHONY: soak
+soak: ## every case of what make test runs a part of: each network fault at each call (docs/soak)
+	@$(RUN) soak
+
 .PHONY: test-terraform
 test-terraform: ## the tests over the real Terraform, offline; fails where there is none
 	@command -v terraform >/dev/null || { printf 'test-terraform: there is no terraform on PATH\n' >&2; exit 1; }
-	@$(CARGO) test --locked --lib --test it -- --ignored infra::
+	@$(CARGO) test --locked --lib --test it -- --ignored infra:: --skip infra::autoscaling::
+
+.PHONY: test-monitoring
+test-monitoring: ## monitoring/: each alert shown firing and silent, routes, each query of the dashboards has data
+	@tests/monitoring/run
+
+.PHONY: pictures
+pictures: ## draw the dashboards into docs/dashboards/, from what their queries return in the tests
+	@tests/monitoring/run pictures
 
 .PHONY: test-infra
 test-infra: ## the Terraform suite against moto (FAST=1: the root single alone); needs Terraform
@@ -67,8 +79,12 @@ lint-infra: ## formatting, validation and checkov of infra/; changes nothing
 	@tests/infra/run lint
 
 .PHONY: lint
-lint: ## formatting and lints of Rust, Python, shell and the Dockerfile; changes nothing
+lint: ## formatting and lints of Rust, crates, Python, shell, roles, the history and monitoring/; changes nothing
 	@$(RUN) lint
+
+.PHONY: advisories
+advisories: ## known vulnerabilities of the crates, by the database of RustSec; needs the network
+	@$(RUN) advisories
 
 .PHONY: fmt
 fmt: ## format Rust and Python
@@ -77,3 +93,10 @@ fmt: ## format Rust and Python
 .PHONY: bench
 bench: ## measure, and write docs/performance.md
 	@$(RUN) bench
+
+.PHONY: test-service
+test-service: ## the tests of the service in app/
+	@$(RUN) service
+
+# What the jobs of the pipeline run (docs/pipeline.md); not listed here.
+include $(dir $(lastword $(MAKEFILE_LIST))).github/ci.mk

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from measure import Cost, more, repeat, run
-from places import RELMAN, Place, lab, many_commits
+from places import RELMAN, ROOT, Place, lab, many_commits
 
 WORK = Path(__file__).resolve().parent.parent / "target/bench"
 
@@ -209,6 +209,47 @@ def history(place: Place, number: int) -> list[Line]:
             repeat(30, [RELMAN, "history", "--cursor", cursor], place.repo, place.env),
         ),
     ]
+
+
+def measured() -> dict[str, list[Line]]:
+    """What is measured inside of relman's own code: tests that print `LINE|title|what|measured|goal|met`."""
+    done = run([str(ROOT / "tests/aws/run"), "bench"], ROOT)
+    found: dict[str, list[Line]] = {}
+    for text in done.stdout.splitlines():
+        _, mark, rest = text.partition("LINE|")
+        if mark:
+            title, what, figure, goal, met = rest.split("|")
+            found.setdefault(title, []).append(Line(what, figure, goal, {"true": True, "false": False}.get(met)))
+    if not found:
+        raise SystemExit(f"bench: nothing was measured\n{done.stdout}\n{done.stderr}")
+    return found
+
+
+def fleet() -> list[Line]:
+    """A look and a deploy over 1, 3 and 10 hosts of the lab, by SSH."""
+    place = Place(WORK / "fleet", "bench-fleet", hosts=range(1, 11), via="ssh")
+    place.start()
+    place.add_service()
+    place.commit("feat: the service")
+    place.relman("deploy")
+    place.change("fix: another")
+    place.relman("deploy")
+    versions = [release["version"] for release in place.json("releases")["releases"]][:2]
+    names = [f"host{n + 1}" for n in place.hosts]
+    lines, one = [], 0.0
+    for count in (1, 3, 10):
+        chosen = ",".join(names[:count])
+        times = []
+        for index in range(4):
+            target = f"v{versions[(index + 1) % 2]}"
+            done = place.relman("deploy", target, "--hosts", chosen, "--allow-older", "--reason", "bench")
+            times.append(done.seconds)
+        wall = statistics.median(times)
+        one = one or wall
+        lines.append(Line(f"a deploy to {count} of the lab's hosts", f"{wall:.1f} s ({wall / one:.1f} × one)"))
+    look = statistics.median(place.relman("status").seconds for _ in range(5))
+    lines.append(Line("`relman status` over 10 of the lab's hosts", f"{look * 1000:.0f} ms"))
+    return lines
 
 
 def versions(commits: int) -> list[Line]:

@@ -25,7 +25,14 @@ def lab(name: str) -> str:
 class Place:
     """A repository with a relman.toml and a ledger of its own."""
 
-    def __init__(self, directory: Path, repository: str, ansible_command: str = "ansible-playbook") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        repository: str,
+        ansible_command: str = "ansible-playbook",
+        hosts: range = range(1),
+        via: str = "ansible",
+    ) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         self.root = directory
         self.repo = directory / "repo"
@@ -35,6 +42,8 @@ class Place:
         self.repository = repository
         self.ledger = secrets.token_hex(16)
         self.ansible_command = ansible_command
+        self.hosts = hosts
+        self.via = via
         # The bench's own variables are no keys of the configuration, which relman would refuse.
         mine = {name: value for name, value in os.environ.items() if not name.startswith("RELMAN_")}
         self.env = {**mine, "XDG_STATE_HOME": str(self.state), "NO_COLOR": "1"}
@@ -83,9 +92,7 @@ class Place:
         raise SystemExit(f"bench: no ledger below {self.state}")
 
     def configuration(self) -> str:
-        address = lab("LAB_HOSTS").split()[0]
-        key = (Path(lab("LAB_STATE")) / "hosts/host1/ssh_host_ed25519_key.pub").read_text(encoding="utf-8")
-        key = " ".join(key.split()[:2])
+        hosts = ", ".join(host(number) for number in self.hosts)
         return f"""[service]
 name = "web"
 
@@ -113,11 +120,19 @@ good_probes = 2
 start_period_seconds = 15
 
 [environments.production]
-via = "ansible"
+via = "{self.via}"
 drain_seconds = 1
 access = {{ user = "{lab("LAB_SSH_USER")}", key = "{lab("LAB_SSH_KEY")}" }}
-hosts = [{{ name = "host1", address = "{address}", port = {lab("LAB_SSH_PORT")}, host_keys = ["{key}"] }}]
+hosts = [{hosts}]
 """
+
+
+def host(number: int) -> str:
+    """A host of the lab, counted from 0, as relman.toml names it."""
+    name, address = f"host{number + 1}", lab("LAB_HOSTS").split()[number]
+    key = (Path(lab("LAB_STATE")) / f"hosts/{name}/ssh_host_ed25519_key.pub").read_text(encoding="utf-8")
+    key = " ".join(key.split()[:2])
+    return f'{{ name = "{name}", address = "{address}", port = {lab("LAB_SSH_PORT")}, host_keys = ["{key}"] }}'
 
 
 def many_commits(place: Place, number: int, tagged: list[int]) -> None:

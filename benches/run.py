@@ -59,6 +59,9 @@ def main() -> int:
     case("Release", cases.releases(place))
     case("Version", cases.versions(chosen.commits))
     case("History", cases.history(place, chosen.deployments))
+    case("Hosts", cases.fleet())
+    for title, lines in cases.measured().items():
+        case(title, lines)
     text = (
         "# Performance\n\n"
         "Made by `make bench`, all of it in one run on one machine. Only what stands here together may be compared.\n\n"

@@ -33,10 +33,24 @@ pub const QUICK: Limits = Limits { attempt: Duration::from_secs(2), operation: D
 /// For bodies of some megabytes.
 pub const LARGE: Limits = Limits { attempt: Duration::from_secs(30), operation: Duration::from_secs(90) };
 
+/// Where the SDK reads an endpoint from.
+pub const ENDPOINTS: [&str; 6] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_AUTO_SCALING",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_SSM",
+    "AWS_ENDPOINT_URL_STS",
+];
+
 /// The chain, looked through when it is first needed.
 #[derive(Debug, Default)]
 pub struct Chain {
     loaded: OnceCell<SdkConfig>,
+    /// A variable of [`ENDPOINTS`] that is set and empty: the SDK panics over it.
+    empty: Option<&'static str>,
+    /// A profile that is asked for and is in no file: the SDK goes on without it.
+    no_profile: Option<String>,
     /// Tests put something between the SDK and the emulator.
     #[cfg(test)]
     endpoint: Option<String>,
@@ -46,10 +60,23 @@ pub struct Chain {
 }
 
 impl Chain {
+    /// The chain of a process in whose environment this one of [`ENDPOINTS`], if any, is set and empty, and which asks
+    /// for a profile that is not there: which, and the files that lack it.
+    pub fn new(empty: Option<&'static str>, no_profile: Option<String>) -> Self {
+        Self { empty, no_profile, ..Self::default() }
+    }
+
     /// The chain with another endpoint.
     #[cfg(test)]
     pub(crate) fn to(endpoint: String) -> Self {
         Self { endpoint: Some(endpoint), ..Self::default() }
+    }
+
+    /// The chain in a process that has just begun.
+    #[cfg(test)]
+    pub(crate) fn fresh(endpoint: String) -> Self {
+        crate::tls::forget();
+        Self::to(endpoint)
     }
 
     /// The chain with other limits.
@@ -63,8 +90,14 @@ impl Chain {
     /// # Errors
     /// When it names no region. Credentials are looked for with the first request.
     pub async fn config(&self, limits: Limits) -> Result<SdkConfig, Fault> {
+        if let Some(name) = self.empty {
+            return Err(Fault::setting(format!("{name} is set and empty: unset it")));
+        }
+        if let Some(which) = &self.no_profile {
+            return Err(Fault::no_profile(which.clone()));
+        }
         let loaded = self.loaded.get_or_init(|| self.load()).await;
-        if loaded.region().is_none() {
+        if loaded.region().is_none_or(|region| region.as_ref().is_empty()) {
             return Err(Fault::no_region());
         }
         #[cfg(test)]

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-/// Most that is kept of each stream: a playbook gone wild must not fill the memory.
+/// Most that is kept of each stream, unless a program is given more: a playbook gone wild must not fill the memory.
 const KEPT: u64 = 4 * 1024 * 1024;
 
 /// What it has to end after it was asked to.
@@ -43,6 +43,8 @@ pub(crate) struct Printed {
     pub(crate) rc: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    /// Whether there was more on stdout than is kept.
+    pub(crate) cut: bool,
 }
 
 /// Sets the signal that a child gets when its parent dies; part of util-linux, which every Debian has.
@@ -55,17 +57,23 @@ pub(crate) struct Program {
     /// The command, for arguments, environment and directory.
     pub(crate) command: Command,
     wrapped: bool,
+    kept: u64,
 }
 
 impl Program {
     /// For this program, a name on `PATH` or a path.
     pub(crate) fn new(program: &str) -> Self {
         if !Path::new(SETPRIV).exists() {
-            return Self { command: Command::new(program), wrapped: false };
+            return Self { command: Command::new(program), wrapped: false, kept: KEPT };
         }
         let mut command = Command::new(SETPRIV);
         command.args(["--pdeathsig", "TERM", "--", program]);
-        Self { command, wrapped: true }
+        Self { command, wrapped: true, kept: KEPT }
+    }
+
+    /// The same, with so many bytes kept of each stream.
+    pub(crate) fn keeping(self, kept: u64) -> Self {
+        Self { kept, ..self }
     }
 
     /// Runs it to its end. When `stop` is done it is asked to stop, and still waited for.
@@ -73,7 +81,7 @@ impl Program {
     /// # Errors
     /// [`io::ErrorKind::NotFound`] when there is no such program, and what the system says.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) -> io::Result<Printed> {
-        let printed = run_until(self.command, &[], stop).await?;
+        let printed = run_until(self.command, &[], self.kept, stop).await?;
         if self.wrapped && printed.rc == NOT_THERE {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -83,12 +91,13 @@ impl Program {
 
 /// Runs it with this input to its end.
 pub(crate) async fn run(command: Command, input: &[u8]) -> io::Result<Printed> {
-    run_until(command, input, pending()).await
+    run_until(command, input, KEPT, pending()).await
 }
 
 async fn run_until(
     mut command: Command,
     input: &[u8],
+    kept: u64,
     stop: impl Future<Output = ()>,
 ) -> io::Result<Printed> {
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -102,7 +111,7 @@ async fn run_until(
             let _ = stdin.write_all(input).await;
         }
     };
-    let ended = async { tokio::join!(feed, read(stdout), read(stderr), child.wait()) };
+    let ended = async { tokio::join!(feed, read(stdout, kept), read(stderr, kept), child.wait()) };
     let stopped = AtomicBool::new(false);
     let asked = async {
         stop.await;
@@ -113,7 +122,7 @@ async fn run_until(
         }
         pending::<()>().await;
     };
-    let ((), stdout, stderr, status) = tokio::select! {
+    let ((), (stdout, cut), (stderr, _), status) = tokio::select! {
         ended = ended => ended,
         () = asked => return Err(io::ErrorKind::Interrupted.into()),
     };
@@ -123,15 +132,31 @@ async fn run_until(
         group.0 = None;
     }
     let rc = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(128);
-    Ok(Printed { rc, stdout, stderr })
+    Ok(Printed { rc, stdout, stderr, cut })
 }
 
-async fn read(stream: Option<impl AsyncRead + Unpin>) -> String {
-    let mut bytes = Vec::new();
+/// The beginning of a stream, and whether there was more.
+async fn read(stream: Option<impl AsyncRead + Unpin>, kept: u64) -> (String, bool) {
+    let (mut bytes, mut rest) = (Vec::new(), 0);
     if let Some(mut stream) = stream {
-        let _ = (&mut stream).take(KEPT).read_to_end(&mut bytes).await;
+        let _ = (&mut stream).take(kept).read_to_end(&mut bytes).await;
         // The rest is read and dropped, so that nobody waits on a full pipe.
-        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+        rest = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.unwrap_or_default();
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    (String::from_utf8_lossy(&bytes).into_owned(), rest > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_told() {
+        for (kept, text, cut) in [(3, "abc", true), (6, "abcdef", false)] {
+            let mut program = Program::new("printf").keeping(kept);
+            program.command.arg("abcdef");
+            let printed = program.run(pending()).await.unwrap();
+            assert_eq!((printed.stdout.as_str(), printed.cut, printed.rc), (text, cut, 0));
+        }
+    }
 }

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::deployment::ApprovalRule;
+use crate::domain::freeze::Freeze;
 use crate::domain::id::{EnvironmentName, ServiceName};
 use crate::domain::run::RunConfig;
 use crate::domain::wave::WaveSize;
@@ -211,6 +213,15 @@ pub struct Environment {
     /// Keys of `[run.env]` that differ here.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// The environment in which a release must be proven before it gets here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<EnvironmentName>,
+    /// Who has to approve before a deploy touches a host here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalRule>,
+    /// Times in the calendar in which nothing is deployed here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<Freeze>,
 }
 
 fn drain() -> u64 {

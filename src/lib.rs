@@ -27,6 +27,8 @@ mod engine;
 pub mod interrupt;
 pub mod progress;
 pub mod secrets;
+#[cfg(feature = "cli")]
+mod tls;
 
 #[cfg(feature = "cli")]
 pub mod cli;

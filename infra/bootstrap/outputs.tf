@@ -19,6 +19,11 @@ output "foundation" {
   }
 }
 
+output "ledger_id" {
+  description = "Who the ledger is: ledger.id of relman.toml pins it, so that another table is refused."
+  value       = module.ledger.ledger_id
+}
+
 output "role_arns" {
   description = "ARNs for the workflows: build, plan, apply, deploy-ENVIRONMENT."
   value       = module.ci_oidc.role_arns

@@ -85,21 +85,21 @@ variable "ledger_keys" {
     environment = list(string)
   })
   default = {
-    shared      = ["META"]
+    shared      = ["META", "STREAMS"]
     release     = ["SVC#{service}", "LOG#{service}", "ENV#{service}#"]
     environment = ["ENV#{service}#{environment}", "LOG#{service}/{environment}"]
   }
 }
 
 variable "retention" {
-  description = "Object Lock of artifacts that bring no retention of their own. COMPLIANCE cannot be taken back by anyone, destroy included."
+  description = "Object Lock of artifacts and anchors: for how long an anchor proves. COMPLIANCE cannot be taken back by anyone, destroy included."
   type = object({
     mode = string
     days = number
   })
   default = {
     mode = "GOVERNANCE"
-    days = 90
+    days = 400
   }
 }
 

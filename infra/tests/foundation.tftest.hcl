@@ -13,19 +13,6 @@ variables {
   }
 }
 
-run "both_locks_by_default" {
-  command = plan
-
-  module {
-    source = "./bootstrap"
-  }
-
-  assert {
-    condition     = strcontains(output.backend_tf, "use_lockfile = true")
-    error_message = "The lock file."
-  }
-}
-
 run "a_wildcard_in_who_may_deploy_is_refused" {
   command = plan
 
@@ -42,7 +29,7 @@ run "a_wildcard_in_who_may_deploy_is_refused" {
     ledger_table_arn     = "arn:aws:dynamodb:eu-central-1:123456789012:table/relman-ledger"
     ledger_kms_key_arn   = "arn:aws:kms:eu-central-1:123456789012:key/1"
     artifacts_bucket_arn = "arn:aws:s3:::artifacts"
-    ledger_keys          = { shared = ["META"], release = ["SVC#{service}"], environment = ["ENV#{service}#{environment}"] }
+    ledger_keys          = { shared = ["META", "STREAMS"], release = ["SVC#{service}"], environment = ["ENV#{service}#{environment}"] }
     state                = { bucket = "state", bucket_arn = "arn:aws:s3:::state", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/2", lock_table_arn = null }
     contexts             = { build = ["ref:refs/heads/*"], plan = ["pull_request"], apply = ["environment:infra-apply"] }
     environments         = { production = { contexts = ["environment:*"] } }
@@ -67,7 +54,7 @@ run "a_pull_request_may_not_apply" {
     ledger_table_arn     = "arn:aws:dynamodb:eu-central-1:123456789012:table/relman-ledger"
     ledger_kms_key_arn   = "arn:aws:kms:eu-central-1:123456789012:key/1"
     artifacts_bucket_arn = "arn:aws:s3:::artifacts"
-    ledger_keys          = { shared = ["META"], release = ["SVC#{service}"], environment = ["ENV#{service}#{environment}"] }
+    ledger_keys          = { shared = ["META", "STREAMS"], release = ["SVC#{service}"], environment = ["ENV#{service}#{environment}"] }
     state                = { bucket = "state", bucket_arn = "arn:aws:s3:::state", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/2", lock_table_arn = null }
     contexts             = { build = ["environment:build"], plan = ["pull_request"], apply = ["pull_request"] }
     environments         = { production = { contexts = ["environment:production"] } }

@@ -13,7 +13,7 @@ variables {
       table_arn   = "arn:aws:dynamodb:eu-central-1:123456789012:table/relman-ledger"
       kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1"
     }
-    ledger_keys = { shared = ["META"], release = ["SVC#{service}"], environment = ["ENV#{service}#{environment}"] }
+    ledger_keys = { shared = ["META", "STREAMS"], release = ["SVC#{service}"], environment = ["ENV#{service}#{environment}"] }
     artifacts   = { bucket = "artifacts", arn = "arn:aws:s3:::artifacts" }
     repository  = { url = "registry.example/web", arn = "arn:aws:ecr:eu-central-1:123456789012:repository/web" }
   }

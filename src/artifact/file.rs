@@ -30,7 +30,7 @@ impl FileArtifacts {
     }
 
     fn unavailable(&self, source: impl Into<Cause>) -> ArtifactError {
-        ArtifactError::Unavailable { location: self.location(), source: source.into() }
+        ArtifactError::Unavailable { location: self.location(), transient: false, source: source.into() }
     }
 
     /// Runs what blocks on a thread where it may.

@@ -21,6 +21,8 @@ pub enum ArtifactError {
     Unavailable {
         /// Which store.
         location: String,
+        /// Whether trying again may help.
+        transient: bool,
         /// What happened.
         #[source]
         source: Cause,
@@ -43,6 +45,13 @@ pub enum ArtifactError {
         /// The digest of what lies there.
         found: Digest,
     },
+}
+
+impl ArtifactError {
+    /// Whether the same call may succeed if it is repeated.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { transient: true, .. })
+    }
 }
 
 /// The port.

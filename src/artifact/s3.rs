@@ -19,7 +19,11 @@ impl S3Artifacts {
     }
 
     fn unavailable(&self, fault: Fault) -> ArtifactError {
-        ArtifactError::Unavailable { location: self.location(), source: fault.into() }
+        ArtifactError::Unavailable {
+            location: self.location(),
+            transient: fault.is_transient(),
+            source: fault.into(),
+        }
     }
 }
 
@@ -38,9 +42,17 @@ impl Artifacts for S3Artifacts {
         let digest = Digest::of(bytes);
         let key = key(&digest);
         let put = self.bucket.put(&key, bytes).await.map_err(|fault| self.unavailable(fault))?;
-        if put == Put::There && !matches!(self.get(&digest).await, Ok(there) if there == bytes) {
+        if put == Put::New {
+            return Ok(digest);
+        }
+        match self.get(&digest).await {
+            Ok(_) => {}
             // What lies there is not what was put: a version over it mends that, and it stays for who looks into it.
-            self.bucket.replace(&key, bytes).await.map_err(|fault| self.unavailable(fault))?;
+            Err(ArtifactError::Corrupt { .. }) => {
+                self.bucket.replace(&key, bytes).await.map_err(|fault| self.unavailable(fault))?;
+            }
+            // What could not be read may be in order: it is left as it is.
+            Err(error) => return Err(error),
         }
         Ok(digest)
     }

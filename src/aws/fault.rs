@@ -12,6 +12,10 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub enum FaultKind {
     /// The chain names no region.
     NoRegion,
+    /// The region or the endpoint that the chain names is none.
+    Setting,
+    /// The profile that is asked for is in no file.
+    NoProfile,
     /// The chain has no credentials.
     NoCredentials,
     /// The credentials were good once.
@@ -51,7 +55,7 @@ pub struct Fault {
     /// The action as IAM calls it: `dynamodb:GetItem`.
     pub action: &'static str,
     not_implemented: bool,
-    /// What AWS named: the permission that lacks, or the region where it is.
+    /// What was named: the permission that lacks, the region where it is, what is wrong with a setting.
     named: Option<String>,
     #[source]
     source: Option<Cause>,
@@ -62,7 +66,16 @@ impl Fault {
         Self { kind: FaultKind::NoRegion, action: "", not_implemented: false, named: None, source: None }
     }
 
-    pub(super) fn new(kind: FaultKind, action: &'static str, source: Cause) -> Self {
+    pub(super) fn no_profile(which: String) -> Self {
+        let named = Some(which);
+        Self { kind: FaultKind::NoProfile, action: "", not_implemented: false, named, source: None }
+    }
+
+    pub(super) fn setting(what: String) -> Self {
+        Self { kind: FaultKind::Setting, action: "", not_implemented: false, named: Some(what), source: None }
+    }
+
+    pub(crate) fn new(kind: FaultKind, action: &'static str, source: Cause) -> Self {
         Self { kind, action, not_implemented: false, named: None, source: Some(source) }
     }
 
@@ -86,7 +99,12 @@ impl Fault {
                 FaultKind::Server
             }
             SdkError::ResponseError(_) => FaultKind::NotAws,
-            other => of_chain(other),
+            other => match of_chain(other) {
+                FaultKind::NoAnswer if matches!(other, SdkError::ConstructionFailure(_)) => {
+                    FaultKind::Setting
+                }
+                kind => kind,
+            },
         };
         let kind = match kind {
             // DynamoDB has one code for a wrong signature and for a wrong clock.
@@ -99,12 +117,20 @@ impl Fault {
             FaultKind::OtherRegion => {
                 raw.and_then(|raw| raw.headers().get("x-amz-bucket-region")).map(str::to_owned)
             }
+            FaultKind::Setting => Some(innermost(&error)),
             _ => None,
         };
         let not_implemented =
             matches!(error.code(), Some("NotImplemented" | "UnknownOperationException" | "InvalidAction"))
                 || raw.is_some_and(|raw| raw.status().as_u16() == 501);
-        Self { kind, action, not_implemented, named, source: Some(error.into()) }
+        // Between the outermost and the innermost the SDK prints the whole request.
+        let source: Option<Cause> = if kind == FaultKind::Setting { None } else { Some(error.into()) };
+        Self { kind, action, not_implemented, named, source }
+    }
+
+    /// The permission that lacks, as AWS names it, or else that of the call.
+    pub fn permission(&self) -> &str {
+        self.named.as_deref().filter(|_| self.kind == FaultKind::Denied).unwrap_or(self.action)
     }
 
     /// Whether the same call may succeed soon.
@@ -115,8 +141,8 @@ impl Fault {
 
     /// Whether configuration must change first, rather than the world.
     pub fn is_configuration(&self) -> bool {
-        use FaultKind::{Missing, NoCredentials, NoRegion, OtherRegion};
-        matches!(self.kind, NoRegion | NoCredentials | Missing | OtherRegion)
+        use FaultKind::{Missing, NoCredentials, NoProfile, NoRegion, OtherRegion, Setting};
+        matches!(self.kind, NoRegion | NoProfile | Setting | NoCredentials | Missing | OtherRegion)
     }
 
     /// Whether whoever answered does not know the call at all: an emulator.
@@ -129,6 +155,14 @@ impl Fault {
         let named = self.named.as_deref();
         match self.kind {
             FaultKind::NoRegion => "no AWS region is set".to_owned(),
+            FaultKind::NoProfile => format!("AWS_PROFILE is {}", named.unwrap_or("none")),
+            FaultKind::Setting => {
+                let action = if action.is_empty() { String::new() } else { format!("{action}: ") };
+                format!(
+                    "{action}the region or the endpoint cannot be used: {}",
+                    named.unwrap_or("it is none")
+                )
+            }
             FaultKind::NoCredentials => format!("{action}: there are no AWS credentials"),
             FaultKind::Expired => format!("{action}: the AWS credentials have expired"),
             FaultKind::Unknown => format!("{action}: AWS does not accept the credentials"),
@@ -157,6 +191,12 @@ impl Fault {
     pub fn hints(&self) -> Vec<String> {
         let texts: &[&str] = match self.kind {
             FaultKind::NoRegion => &["set AWS_REGION, or `region` of the profile that AWS_PROFILE names"],
+            FaultKind::Setting => &[
+                "correct AWS_REGION, or AWS_ENDPOINT_URL (http://… or https://…); or region and endpoint_url of the profile",
+            ],
+            FaultKind::NoProfile => &[
+                "aws configure list-profiles: which there are; correct AWS_PROFILE, or aws configure sso to make it",
+            ],
             FaultKind::NoCredentials => &[
                 "aws configure list: what the chain finds; `aws sso login`, or AWS_PROFILE for a profile that has some",
                 "in GitHub Actions: permissions `id-token: write`, and aws-actions/configure-aws-credentials before relman",
@@ -169,18 +209,18 @@ impl Fault {
                 return vec![
                     format!(
                         "give {} to the role on this table or bucket; infra/bootstrap has the policies",
-                        self.named.as_deref().unwrap_or(self.action)
+                        self.permission()
                     ),
                     "aws sts get-caller-identity: which role this is".to_owned(),
                 ];
             }
             FaultKind::Missing if self.action.starts_with("s3:") => &[
                 "terraform -chdir=infra/bootstrap apply makes the bucket; [artifacts] in relman.toml names it",
-                "aws s3api head-bucket --bucket NAME: whether it is there, and in which region",
+                "aws s3api list-buckets: which are there; aws s3api head-bucket tells the region of one",
             ],
             FaultKind::Missing => &[
                 "terraform -chdir=infra/bootstrap apply makes the table; without Terraform: aws dynamodb create-table --cli-input-json file://ledger-schema/dynamodb/table.json",
-                "aws dynamodb describe-table --table-name NAME: whether AWS_REGION and the account are the right ones",
+                "aws dynamodb list-tables: whether AWS_REGION and the account are the right ones",
             ],
             FaultKind::OtherRegion => match &self.named {
                 Some(region) => return vec![format!("set AWS_REGION={region}, if the table is there too")],
@@ -248,6 +288,8 @@ pub(crate) fn service(code: &str, status: u16) -> FaultKind {
         _ if status == 429 => FaultKind::Throttled,
         _ if status == 403 => FaultKind::Denied,
         _ if status == 301 => FaultKind::OtherRegion,
+        // To a login page, most likely. AWS sends nobody elsewhere without saying why.
+        _ if (300..400).contains(&status) && code.is_empty() => FaultKind::NotAws,
         _ => FaultKind::Refused,
     }
 }
@@ -275,6 +317,16 @@ fn permission(said: &str) -> Option<String> {
     is_action.then(|| action.to_owned())
 }
 
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text = error.to_string();
+        next = error.source();
+    }
+    text
+}
+
 /// Why a request was not sent, or its answer not heard. The providers of credentials say it in words only.
 fn of_chain(error: &(dyn std::error::Error + 'static)) -> FaultKind {
     let mut next = Some(error);
@@ -286,6 +338,9 @@ fn of_chain(error: &(dyn std::error::Error + 'static)) -> FaultKind {
         let text = error.to_string().to_lowercase();
         if text.contains("expired") {
             return FaultKind::Expired;
+        }
+        if text.starts_with("failed to apply endpoint") {
+            return FaultKind::Setting;
         }
         // The outermost says that there are none, the innermost why.
         if error.is::<aws_credential_types::provider::error::CredentialsError>()

@@ -13,6 +13,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
 
+use crate::tls;
+
 type Settings = (Option<Duration>, Option<Duration>);
 
 /// One client, with its connections, for each pair of timeouts.
@@ -34,7 +36,8 @@ impl HttpClient for Http {
 
 fn client((connect, read): Settings) -> Result<reqwest::Client, String> {
     // A request is signed for one address: it is not carried to another.
-    let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let mut builder = builder.tls_backend_preconfigured(tls::config().map_err(|error| error.to_string())?);
     if let Some(connect) = connect {
         builder = builder.connect_timeout(connect);
     }
@@ -82,6 +85,9 @@ fn other(error: impl Into<aws_sdk_dynamodb::error::BoxError>) -> ConnectorError 
 }
 
 fn failed(error: reqwest::Error) -> ConnectorError {
+    // Whoever put a password into the endpoint did not mean it to be printed.
+    let has_user = error.url().is_some_and(|url| !url.username().is_empty() || url.password().is_some());
+    let error = if has_user { error.without_url() } else { error };
     if error.is_timeout() {
         ConnectorError::timeout(error.into())
     } else if error.is_builder() {

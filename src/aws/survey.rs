@@ -39,6 +39,10 @@ pub struct TableFacts {
     pub status: String,
     /// Its keys: name and `HASH` or `RANGE`.
     pub keys: Vec<(String, String)>,
+    /// The types of its keys' attributes: name and `S`, `N` or `B`.
+    pub types: Vec<(String, String)>,
+    /// Its indexes, local ones as well.
+    pub indexes: Vec<String>,
     /// Read and write units a second where they were bought; none: on demand.
     pub provisioned: Option<(i64, i64)>,
     /// Whether it cannot be deleted by one call.
@@ -102,6 +106,9 @@ impl Survey {
         let said = said.map_err(|error| Fault::of("dynamodb:DescribeTable", error))?;
         let Some(table) = said.table else { return Ok(TableFacts::default()) };
         let keys = table.key_schema().iter();
+        let types = table.attribute_definitions().iter();
+        let global = table.global_secondary_indexes().iter().filter_map(|index| index.index_name());
+        let local = table.local_secondary_indexes().iter().filter_map(|index| index.index_name());
         let on_demand = table.billing_mode_summary().and_then(|billing| billing.billing_mode())
             == Some(&BillingMode::PayPerRequest);
         let bought = table.provisioned_throughput().filter(|_| !on_demand);
@@ -111,6 +118,10 @@ impl Survey {
             keys: keys
                 .map(|key| (key.attribute_name().to_owned(), key.key_type().as_str().to_owned()))
                 .collect(),
+            types: types
+                .map(|one| (one.attribute_name().to_owned(), one.attribute_type().as_str().to_owned()))
+                .collect(),
+            indexes: global.chain(local).map(str::to_owned).collect(),
             provisioned: bought.map(|units| {
                 (
                     units.read_capacity_units().unwrap_or_default(),

@@ -134,6 +134,11 @@ pub enum Verb {
     Resume(Resume),
     /// Stop the deployment in flight and go back to what served before
     Abort(Abort),
+    /// Let a deployment that waits go on: as an identity that AWS vouches for
+    #[command(after_help = "Example:\n  relman approve production#142 --reason 'looked at the plan'")]
+    Approve(Approve),
+    /// End a deployment that waits for an approval; no host was touched
+    Reject(Reject),
     /// On a host: make it serve what the ledger wants; its boot unit runs this
     #[command(name = "catch-up")]
     CatchUp(CatchUp),
@@ -176,6 +181,7 @@ The lock lives as long as this process. To stop deploys for longer, use `relman 
     /// Look at the infrastructure below an environment, or bring it to what its configuration says
     #[command(after_help = "Examples:
   relman infra plan
+  relman infra plan --no-lock        with rights to read the state only
   relman infra apply --lock-wait 15m
   relman infra apply --yes           also when something is removed or replaced
   relman infra drift --exit-code     for a schedule: 8 when there is a difference")]

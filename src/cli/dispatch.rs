@@ -42,6 +42,24 @@ impl Run {
         Wire::new(&self.global, self.around.clone(), progress, self.interrupt.clone())
     }
 
+    /// Prints the report of something that is done and on record. That it could not be told makes it neither undone nor
+    /// failed: a script that took it for that would do it again.
+    fn print_done<R: Serialize>(
+        &self,
+        report: &R,
+        show: fn(&R, &Style) -> String,
+    ) -> Result<u8, CommandError> {
+        match self.print(report, show) {
+            Err(error) if error.kind == ErrorKind::Failed => {
+                let error =
+                    error.detail("what was asked for is done: do not run it again").hint("relman status");
+                super::complain(&error, &self.global, self.color_of_progress);
+                Ok(exit::DONE)
+            }
+            told => told,
+        }
+    }
+
     /// Prints a report as the options want it.
     fn print<R: Serialize>(&self, report: &R, show: fn(&R, &Style) -> String) -> Result<u8, CommandError> {
         // Relative times refer to the end of the command.
@@ -67,6 +85,7 @@ pub fn is_long(verb: &Verb) -> bool {
             | Verb::Rollback(_)
             | Verb::Resume(_)
             | Verb::Abort(_)
+            | Verb::Reject(_)
             | Verb::CatchUp(_)
             | Verb::Lock(_)
             | Verb::Infra(_)
@@ -96,11 +115,14 @@ pub async fn run(cli: Cli, run: &Run) -> Result<u8, CommandError> {
         Verb::Unlock(args) => change::unlock(run, args).await,
         Verb::Infra(args) => infra::infra(run, args).await,
         Verb::Ledger(args::LedgerVerb::Migrate(args)) => change::migrate(run, args).await,
+        Verb::Ledger(args::LedgerVerb::Import(args)) => deploy::import(run, args).await,
         Verb::Release(args) => deploy::release(run, args).await,
         Verb::Deploy(args) => deploy::deploy(run, args).await,
         Verb::Rollback(args) => deploy::rollback(run, args).await,
         Verb::Resume(args) => deploy::resume(run, args).await,
         Verb::Abort(args) => deploy::abort(run, args).await,
+        Verb::Approve(args) => change::approve(run, args).await,
+        Verb::Reject(args) => deploy::reject(run, args).await,
         Verb::CatchUp(args) => deploy::catch_up(run, args).await,
     }
 }

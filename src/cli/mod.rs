@@ -19,7 +19,7 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use clap::error::ErrorKind as ClapErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
@@ -33,7 +33,7 @@ pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| tell(&bug(panic))));
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| match Cli::try_parse() {
         Ok(cli) => run(cli),
-        Err(error) => usage(&error),
+        Err(error) => usage(short(error)),
     }));
     ExitCode::from(done.unwrap_or(exit::code(ErrorKind::Bug)))
 }
@@ -53,7 +53,22 @@ fn tell(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn usage(error: &clap::Error) -> u8 {
+/// Bytes of a wrong value that are shown: enough to know it again.
+const SHOWN: usize = 80;
+
+/// Without the rest of a long value: what is wrong with it must not scroll away.
+fn short(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && value.len() > SHOWN
+    {
+        let shown = &value[..value.floor_char_boundary(SHOWN)];
+        let cut = format!("{shown}… ({} bytes)", value.len());
+        error.insert(ContextKind::InvalidValue, ContextValue::String(cut));
+    }
+    error
+}
+
+fn usage(error: clap::Error) -> u8 {
     let text = error.render();
     if matches!(error.kind(), ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion) {
         let styled = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -92,6 +107,9 @@ fn run(cli: Cli) -> u8 {
     let on_stderr = progress::color(&global, &around, std::io::stderr().is_terminal());
     let style = Style { color: on_stdout, width: width(), now: SystemClock.now() };
     let run = Run::new(global.clone(), around, style, on_stderr);
+    if !dispatch::is_long(&cli.verb) {
+        signals::end_on_term();
+    }
     let mut builder = if dispatch::is_long(&cli.verb) {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.worker_threads(2);
@@ -117,13 +135,18 @@ fn run(cli: Cli) -> u8 {
 }
 
 fn fail(error: &CommandError, global: &Global, color: bool) -> u8 {
+    complain(error, global, color);
+    exit::code(error.kind)
+}
+
+/// Says an error on stderr, as the options want it.
+fn complain(error: &CommandError, global: &Global, color: bool) {
     tell(&match global.output {
         Output::Json => error::json(error),
         Output::Table => {
             error::text(error, &Style { color, width: Style::UNBOUNDED, now: SystemClock.now() })
         }
     });
-    exit::code(error.kind)
 }
 
 /// The terminal's width; what goes elsewhere is never wrapped.

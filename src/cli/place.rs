@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::surroundings::Surroundings;
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::config::load::Loaded;
+use crate::domain::id::{EnvironmentName, ServiceName};
 
 /// Where the ledger lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,18 @@ pub fn known_hosts(place: &Place, around: &Surroundings) -> Result<PathBuf, Comm
         LedgerPlace::File(file) => Ok(file.with_file_name("known_hosts")),
         LedgerPlace::Table(_) => Ok(state(around)?.join("relman/known_hosts")),
     }
+}
+
+/// Where it is remembered how the hosts of an environment are reached when nobody else can tell.
+///
+/// # Errors
+/// When nothing says where the user's state is.
+pub fn offline_memory(
+    around: &Surroundings,
+    service: &ServiceName,
+    environment: &EnvironmentName,
+) -> Result<PathBuf, CommandError> {
+    Ok(state(around)?.join("relman/hosts").join(service.as_str()).join(format!("{environment}.json")))
 }
 
 /// The file of a ledger on this machine.

@@ -4,14 +4,18 @@
 mod account;
 mod fleet;
 mod hosts;
+mod identity;
+mod offline;
 mod places;
+mod profile;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::commands::provision::Hosts;
 use fleet::Route;
-pub use hosts::Hosts;
 
 use super::args::{Global, Way};
 use super::place::{ArtifactPlace, LedgerPlace, Place, place};
@@ -19,18 +23,19 @@ use super::surroundings::Surroundings;
 use crate::artifact::Artifacts;
 use crate::artifact::file::FileArtifacts;
 use crate::artifact::s3::S3Artifacts;
-use crate::aws::{Bucket, Chain};
+use crate::aws::{Bucket, Chain, ENDPOINTS};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
-use crate::commands::{Context, Infra, Site, Supply};
+use crate::commands::{Context, Infra, Site, Supply, provision};
 use crate::config::load::{Loaded, load};
 use crate::config::{AddressSource, Config, Environment};
-use crate::domain::id::EnvironmentName;
+use crate::domain::id::{EnvironmentName, Stream};
 use crate::git::Repository;
 use crate::host::Identity;
 use crate::host::play::Tool;
 use crate::host::wire::Secret;
 use crate::image::docker::{DockerBuilder, Logins, PushLogin};
+use crate::infra::autoscaling::AutoScaling;
 use crate::infra::terraform::{Root, Terraform};
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
@@ -83,6 +88,9 @@ impl Wire {
         if global.verbose {
             progress.note(&format!("configuration {}", loaded.file.display()));
         }
+        let is_empty = |name: &&str| around.raw.get(OsStr::new(name)).is_some_and(|value| value.is_empty());
+        let no_profile = profile::missing(&around);
+        let empty = ENDPOINTS.into_iter().find(is_empty);
         Ok(Self {
             loaded,
             around,
@@ -90,7 +98,7 @@ impl Wire {
             interrupt,
             env,
             clock: Arc::new(SystemClock),
-            aws: Arc::default(),
+            aws: Arc::new(Chain::new(empty, no_profile)),
         })
     }
 
@@ -133,9 +141,9 @@ impl Wire {
             (Some(only), None) => Ok(only.clone()),
             (None, _) => Err(usage(format!("{} has no environment", self.loaded.file.display()))
                 .hint("add [environments.production] with its hosts")),
-            (Some(_), Some(_)) => Err(usage("which environment?".to_owned())
+            (Some(one), Some(_)) => Err(usage("which environment?".to_owned())
                 .detail(format!("There are {}.", list(config.environments.keys())))
-                .hint("--env NAME, or service.default_environment in relman.toml")),
+                .hint(format!("--env {one} or another, or service.default_environment in relman.toml"))),
         }
     }
 
@@ -169,6 +177,12 @@ impl Wire {
         Ok(name)
     }
 
+    /// The streams that the configuration tells of.
+    pub fn streams(&self, context: &Context) -> Vec<Stream> {
+        let environments = self.config().environments.keys().map(|name| context.stream(name));
+        std::iter::once(Stream::releases(&context.service)).chain(environments).collect()
+    }
+
     /// Ansible, as relman would start it.
     pub fn ansible(&self) -> Tool {
         Tool { command: self.config().ansible.command.clone(), environment: self.around.raw.clone() }
@@ -192,9 +206,13 @@ impl Wire {
             LedgerPlace::File(path) => self.open(&path, access)?,
             LedgerPlace::Table(table) => self.table(table, access),
         };
+        let progress = self.progress.clone();
         Ok(Context {
             service: self.config().service.name.clone(),
-            ledger: Arc::new(RetryLedger::new(ledger, self.clock.clone(), Budget::default())),
+            ledger: Arc::new(
+                RetryLedger::new(ledger, self.clock.clone(), Budget::default())
+                    .telling(move |text| progress.note(text)),
+            ),
             artifacts: self.artifacts(artifacts),
             clock: self.clock.clone(),
             actor: self.around.actor(),
@@ -261,9 +279,13 @@ impl Wire {
         let run = self.config().run_in(&settings);
         let route = self.route(identity, &settings, way)?;
         let infra = self.infra(&settings, &route);
-        let fleet = match &infra {
-            None => route.fleet(settings.hosts.clone()),
-            Some(infra) => (infra.fleet)(&hosts::find(context, &name, infra, which).await?)?,
+        let (fleet, roster) = match &infra {
+            None => (route.fleet(settings.hosts.clone()), None),
+            Some(infra) => {
+                let roster = provision::find(context, &name, infra, which).await?;
+                self.remember(context, &name, &roster.listing.hosts).await;
+                ((infra.fleet)(&roster.listing.hosts)?, Some(roster))
+            }
         };
         Ok(Site {
             fleet,
@@ -272,6 +294,7 @@ impl Wire {
             secrets: Arc::new(Secrets { variables: self.secret_variables(), root: self.loaded.root.clone() }),
             lease: self.lease(),
             infra,
+            roster,
             settings,
         })
     }
@@ -291,6 +314,7 @@ impl Wire {
             provision: settings.provision,
             private: terraform.address_source == AddressSource::Private,
             fleet: Arc::new(move |found| route.fleet_of(found)),
+            groups: Arc::new(AutoScaling::new(self.aws.clone())),
         })
     }
 

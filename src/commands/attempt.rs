@@ -3,8 +3,10 @@
 
 mod facts;
 mod hosts;
+mod left;
 mod stopping;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(crate) use hosts::hosts;
@@ -12,7 +14,7 @@ pub(crate) use hosts::hosts;
 use super::error::ErrorKind;
 use super::outcome;
 use super::{CommandError, Context, Site};
-use crate::domain::deployment::{Deployment, Holder, Kind, Outcome};
+use crate::domain::deployment::{ApprovalRule, Deployment, Holder, Kind, Outcome};
 use crate::domain::event::{Event, Started};
 use crate::domain::id::{DeploymentId, DeploymentNumber, HostName, Stream};
 use crate::domain::plan::Plan;
@@ -21,7 +23,7 @@ use crate::domain::run::RunConfig;
 use crate::domain::version::Version;
 use crate::host::wire::Authority;
 use crate::ledger::LedgerError;
-use crate::saga::claim::{self, Claimed};
+use crate::saga::claim::{self, Claimed, Marks};
 use crate::saga::lease::{self, Held, Wish};
 use crate::saga::run::{Driven, Driver, End};
 use crate::saga::state::State;
@@ -44,6 +46,14 @@ pub(crate) struct Attempt<'a> {
     pub stream: Stream,
     held: Held,
     deadline: Option<Duration>,
+    ahead: Ahead,
+}
+
+/// Hosts that went back without the ledger, as an import found them. They obey nobody, so they stay like that.
+#[derive(Default)]
+pub(crate) struct Ahead {
+    pub marks: Marks,
+    pub seen: Claimed,
 }
 
 /// How an attempt asks for the lease.
@@ -82,14 +92,30 @@ impl<'a> Attempt<'a> {
             taken => taken?,
         };
         let deadline = ask.timeout.map(|timeout| context.clock.elapsed() + timeout);
-        Ok(Self { context, site: site.clone(), stream, held, deadline })
+        Ok(Self { context, site: site.clone(), stream, held, deadline, ahead: Ahead::default() })
+    }
+
+    /// The same, for hosts that are opened as soon as what they did is on record.
+    pub(crate) fn opening(self, ahead: Ahead) -> Self {
+        Self { ahead, ..self }
     }
 
     /// Gives the lease back. A lease that cannot be given back ends by itself, so this is never worse than a note.
     pub(crate) async fn end(self) {
-        let draft = self.context.draft(Event::LeaseReleased {});
-        if let Err(error) = self.held.give_back(draft).await {
-            self.context.progress.note(&format!("the deploy lock could not be given back: {error}"));
+        let context = self.context;
+        let impatient = async {
+            context.interrupt.raised().await;
+            context.clock.sleep(stopping::PARTING).await;
+        };
+        let why = tokio::select! {
+            biased;
+            given = self.held.give_back(context.draft(Event::LeaseReleased {})) => given.err().map(|e| e.to_string()),
+            () = impatient => Some("the ledger does not answer".to_owned()),
+        };
+        if let Some(why) = why {
+            context
+                .progress
+                .note(&format!("the deploy lock could not be given back and ends by itself: {why}"));
         }
     }
 
@@ -107,7 +133,7 @@ impl<'a> Attempt<'a> {
 
     /// Raises the fence on hosts and hears how they are.
     pub(crate) async fn claim(&self, hosts: &[HostName], deployment: DeploymentNumber) -> Claimed {
-        claim::claim(&*self.site.fleet, hosts, self.authority(deployment)).await
+        claim::claim(&*self.site.fleet, hosts, self.authority(deployment), &self.ahead.marks).await
     }
 
     /// Starts a deployment, plans it on what the hosts say, and drives it to its end.
@@ -116,7 +142,16 @@ impl<'a> Attempt<'a> {
         // Nothing is recorded of an attempt whose secrets are not there: it could only fail.
         drop(self.site.secrets.resolve(&aim.run.secrets)?);
         self.append(Event::DeploymentStarted(Box::new(started))).await?;
-        let claimed = self.claim(&aim.hosts, number).await;
+        let (ahead, others): (Vec<HostName>, Vec<HostName>) =
+            aim.hosts.iter().cloned().partition(|host| self.ahead.marks.contains_key(host));
+        let mut claimed = self.claim(&others, number).await;
+        claimed.extend(
+            self.ahead
+                .seen
+                .iter()
+                .filter(|(host, _)| ahead.contains(host))
+                .map(|(h, s)| (h.clone(), s.clone())),
+        );
         let hosts = match facts(self.context, &self.site, &self.stream, &aim, &claimed).await {
             Ok(hosts) => hosts,
             Err(error) => {
@@ -138,8 +173,43 @@ impl<'a> Attempt<'a> {
             return_point: plan.return_point.clone(),
         })
         .await?;
-        let driven = self.drive(&plan, &aim.run, State::new(&plan)).await?;
+        let mut state = State::new(&plan);
+        if let Some(rule) = self.rule_for(aim.kind) {
+            self.append(Event::ApprovalRequested { deployment: number, rule }).await?;
+            let driven = Driven {
+                end: End::Waiting,
+                state,
+                not_returned: BTreeMap::new(),
+                evidence: Vec::new(),
+                warnings: Vec::new(),
+            };
+            return Ok(Done { plan, driven });
+        }
+        if !ahead.is_empty() {
+            self.commit_before_opening(&plan, &mut state).await?;
+            // A host that does not open fails its own steps, or is opened by the next import.
+            self.claim(&ahead, number).await;
+        }
+        let driven = self.drive(&plan, &aim.run, state).await?;
         Ok(Done { plan, driven })
+    }
+
+    /// Who has to approve a deployment of this kind here. Nobody waits for a way back.
+    fn rule_for(&self, kind: Kind) -> Option<ApprovalRule> {
+        let rule = self.site.settings.approval.clone()?;
+        (kind != Kind::Rollback).then_some(rule)
+    }
+
+    /// Once hosts that went back without the ledger are open, nobody may take for undone what they did: where nothing
+    /// else is to do first, the pivot is passed before.
+    async fn commit_before_opening(&self, plan: &Plan, state: &mut State) -> Result<(), CommandError> {
+        if !plan.begins_with_its_pivot() || state.committed || state.rolling_back.is_some() {
+            return Ok(());
+        }
+        let committed = Event::Committed { deployment: plan.deployment.number };
+        self.append(committed.clone()).await?;
+        state.apply(plan, &committed);
+        Ok(())
     }
 
     async fn drive(&self, plan: &Plan, run: &RunConfig, state: State) -> Result<Driven, CommandError> {
@@ -159,9 +229,15 @@ impl<'a> Attempt<'a> {
             deadline: self.deadline,
         };
         match driver.drive(state).await {
-            Ok(driven) => {
-                if plan.kind == Kind::Rollback && driven.end == End::Finished(Outcome::Succeeded) {
-                    self.lift_stale_hold(&plan.candidate.version).await?;
+            Ok(mut driven) => {
+                if plan.kind == Kind::Rollback
+                    && driven.end == End::Finished(Outcome::Succeeded)
+                    && let Err(error) = self.lift_stale_hold(&plan.candidate.version).await
+                {
+                    // The rollback itself is done and on record.
+                    driven.warnings.push(format!(
+                        "whether a hold keeps it away is not known ({error}): relman status, and relman unhold where it does"
+                    ));
                 }
                 Ok(driven)
             }
@@ -216,6 +292,10 @@ impl<'a> Attempt<'a> {
             self.append(finished).await?;
             return Ok(None);
         };
+        if back.is_none() && deployment.approval.as_ref().is_some_and(|approval| !approval.is_given()) {
+            let id = DeploymentId { environment: self.site.name.clone(), number };
+            return Err(outcome::waiting(&id, &deployment.release.version));
+        }
         if self.is_lost(deployment).await? {
             let text =
                 format!("the plan of {}#{number} is not in the artifact store any more", self.site.name);
@@ -225,8 +305,13 @@ impl<'a> Attempt<'a> {
         let plan: Plan = self.context.artifact(digest, "plan").await?;
         let run = self.context.run_of(deployment).await?;
         self.append(Event::DeploymentResumed { deployment: number }).await?;
+        if !self.ahead.marks.is_empty() {
+            let mut state = self.fold(deployment, &plan).await?;
+            self.commit_before_opening(&plan, &mut state).await?;
+        }
         // Only the fence is raised here. A host that cannot be reached fails its own steps.
-        self.claim(&plan.hosts, number).await;
+        let claimed = self.claim(&plan.hosts, number).await;
+        facts::none_ahead(&self.site.name, &claimed)?;
         let mut state = self.fold(deployment, &plan).await?;
         if let (Some((cause, outcome)), None, false) = (back, &state.rolling_back, state.committed) {
             self.append(Event::RollingBack {
@@ -239,80 +324,6 @@ impl<'a> Attempt<'a> {
         }
         let driven = self.drive(&plan, &run, state).await?;
         Ok(Some(Done { plan, driven }))
-    }
-
-    /// Whether its plan or run configuration is not in the artifact store any more, so that nobody can go on with it.
-    pub(crate) async fn is_lost(&self, deployment: &Deployment) -> Result<bool, CommandError> {
-        let Some(plan) = &deployment.plan else { return Ok(false) };
-        let artifacts = &self.context.artifacts;
-        Ok(!(artifacts.exists(plan).await? && artifacts.exists(&deployment.run).await?))
-    }
-
-    /// Makes way for another deployment: what was left is brought to an end, whatever it takes.
-    pub(crate) async fn make_way(
-        &self,
-        deployment: &Deployment,
-        for_rollback: bool,
-    ) -> Result<(), CommandError> {
-        let number = deployment.number;
-        let id = DeploymentId { environment: self.site.name.clone(), number };
-        self.context.progress.note(&format!(
-            "{id} ({}) was left unfinished; it is brought to an end first",
-            deployment.release.version.tag()
-        ));
-        let finish = |outcome, message: &str| Event::DeploymentFinished {
-            deployment: number,
-            outcome,
-            message: Some(message.to_owned()),
-            verdict: None,
-        };
-        if deployment.committed && for_rollback {
-            // Its hosts are fenced and planned anew by the rollback; finishing it would only cost time.
-            return self
-                .append(finish(Outcome::Superseded, "a rollback took its place beyond its pivot"))
-                .await;
-        }
-        if self.is_lost(deployment).await? {
-            // Whoever comes next takes open shifts back, by what the hosts say.
-            let outcome = match (deployment.committed, deployment.exposed) {
-                (true, _) => Outcome::Superseded,
-                (false, true) => Outcome::RollbackFailed,
-                (false, false) => Outcome::Failed,
-            };
-            return self.append(finish(outcome, "its plan is lost; another deployment took its place")).await;
-        }
-        let cause = "another deployment takes its place";
-        let done = self.take_over(deployment, Some((cause, Outcome::Superseded))).await?;
-        match done.map(|done| done.driven.end) {
-            None | Some(End::Finished(_)) => Ok(()),
-            Some(End::Stuck(_)) if deployment.committed => {
-                self.append(finish(Outcome::Superseded, "some hosts did not confirm; another took its place"))
-                    .await
-            }
-            Some(End::Stuck(_)) => {
-                self.append(finish(Outcome::RollbackFailed, "some hosts could not be brought back")).await
-            }
-            Some(End::Interrupted) => Err(outcome::interrupted(&id)),
-            Some(End::TimedOut) => Err(outcome::timed_out(&id)),
-        }
-    }
-
-    async fn fold(&self, deployment: &Deployment, plan: &Plan) -> Result<State, CommandError> {
-        const BATCH: u32 = 500;
-        let mut state = State::new(plan);
-        let mut after = deployment.first_seq - 1;
-        loop {
-            let entries = self.context.ledger.read(&self.stream, after, BATCH).await?;
-            for sealed in &entries {
-                if sealed.entry.event.deployment() == Some(deployment.number) {
-                    state.apply(plan, &sealed.entry.event);
-                }
-            }
-            match entries.last() {
-                Some(last) if entries.len() as u32 == BATCH => after = last.entry.seq,
-                _ => return Ok(state),
-            }
-        }
     }
 }
 

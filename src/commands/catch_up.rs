@@ -223,6 +223,7 @@ async fn ask(site: &Site, here: &HostName, command: Command) -> Result<Observati
 fn told(site: &Site, error: HostError, serves_on: bool) -> CommandError {
     let kind = match error.code {
         HostErrorCode::Fenced => ErrorKind::Held,
+        HostErrorCode::Ahead => ErrorKind::Refused,
         HostErrorCode::NotInstalled => ErrorKind::Failed,
         _ if serves_on => ErrorKind::Returned,
         _ => ErrorKind::Unsafe,
@@ -237,6 +238,7 @@ fn told(site: &Site, error: HostError, serves_on: bool) -> CommandError {
     }
     match error.code {
         HostErrorCode::Fenced => told.hint("relman catch-up: again when the deployment under way is over"),
+        HostErrorCode::Ahead => told.hint("relman ledger import --from-hosts: from where relman runs"),
         HostErrorCode::NotInstalled => {
             told.hint("run the Ansible roles on this host, or build them into its image")
         }

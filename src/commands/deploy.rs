@@ -1,6 +1,8 @@
 //! `relman deploy`: make an environment run a release, by default the one of HEAD.
 
 mod admission;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,15 +15,16 @@ use super::{CommandError, Context, Site, Supply, release};
 use crate::config::Provision;
 use crate::domain::deployment::{Deployment, Kind, Outcome, Phase};
 use crate::domain::event::{Event, Started};
-use crate::domain::id::{DeploymentNumber, HostName};
+use crate::domain::id::{DeploymentNumber, EnvironmentName, HostName};
 use crate::domain::plan::Plan;
 use crate::domain::policy::{self, Admission};
 use crate::domain::record::EnvironmentRecord;
 use crate::domain::release::ReleaseRef;
 use crate::domain::target::Target;
+use crate::infra::Locking;
 use crate::saga::claim;
 use crate::saga::plan::HostFacts;
-use admission::{admit, admitted, refused, wanted};
+use admission::{admit, admitted, refused, rules, wanted};
 
 pub use super::outcome::{Candidate, Report, ReportResult};
 
@@ -30,6 +33,8 @@ pub use super::outcome::{Candidate, Report, ReportResult};
 pub struct Args {
     /// What to deploy; none: HEAD, released first if it has no release.
     pub target: Option<Target>,
+    /// What this environment serves, instead of a target.
+    pub from: Option<EnvironmentName>,
     /// Only plan.
     pub dry_run: bool,
     /// Why.
@@ -42,6 +47,10 @@ pub struct Args {
     pub allow_older: bool,
     /// Deploy in spite of a hold.
     pub override_hold: bool,
+    /// Deploy in spite of a freeze.
+    pub override_freeze: bool,
+    /// Deploy what is not proven in the environment that comes first.
+    pub override_order: bool,
     /// The target repairs what this rollback withdrew.
     pub fixes: Option<DeploymentNumber>,
     /// Only these hosts.
@@ -50,6 +59,21 @@ pub struct Args {
     pub yes: bool,
     /// How HEAD is released when it has no release.
     pub release: release::Args,
+}
+
+impl Args {
+    /// Whether the user names what is deployed; else it is HEAD.
+    fn names_target(&self) -> bool {
+        self.target.is_some() || self.from.is_some()
+    }
+
+    fn overrides(&self) -> bool {
+        self.allow_older
+            || self.override_hold
+            || self.override_freeze
+            || self.override_order
+            || self.fixes.is_some()
+    }
 }
 
 /// Deploys.
@@ -62,7 +86,7 @@ pub async fn run(
     supply: &Supply,
     args: Args,
 ) -> Result<Report, CommandError> {
-    if (args.allow_older || args.override_hold || args.fixes.is_some()) && args.reason.is_none() {
+    if args.overrides() && args.reason.is_none() {
         return Err(CommandError::new(ErrorKind::Usage, "an override needs a reason").hint("--reason '…'"));
     }
     if args.dry_run {
@@ -71,9 +95,10 @@ pub async fn run(
     if !makes_hosts(site) {
         attempt::hosts(site, &args.hosts)?;
     }
-    let purpose = match &args.target {
-        Some(target) => format!("deploy {target}"),
-        None => "deploy HEAD".to_owned(),
+    let purpose = match (&args.target, &args.from) {
+        (Some(target), _) => format!("deploy {target}"),
+        (None, Some(from)) => format!("deploy what {from} serves"),
+        (None, None) => "deploy HEAD".to_owned(),
     };
     let ask = Ask { purpose, wait: args.lock_wait, preempt: false, timeout: args.timeout };
     let mut attempt = Attempt::begin(context, site, ask).await?;
@@ -117,7 +142,7 @@ async fn deploy(attempt: &mut Attempt<'_>, supply: &Supply, args: &Args) -> Resu
 
     // Whoever is on hold hears so before an image is built for nothing.
     let admission = admitted(attempt, supply, args, &wanted).await?;
-    let release = match (wanted.release.clone(), args.target.is_some()) {
+    let release = match (wanted.release.clone(), args.names_target()) {
         (Some(release), true) => release,
         (None, _) if admission == Admission::Superseded => {
             return superseded_unreleased(attempt).await;
@@ -166,6 +191,7 @@ async fn deploy(attempt: &mut Attempt<'_>, supply: &Supply, args: &Args) -> Resu
         withdrawn: None,
         sets_hold: false,
         keeps_hold,
+        offline: None,
         overrides,
     };
     let done = attempt.run(aim, started).await?;
@@ -200,6 +226,7 @@ async fn superseded(
         withdrawn: None,
         sets_hold: false,
         keeps_hold: false,
+        offline: None,
         overrides: Vec::new(),
     };
     attempt.append(Event::DeploymentStarted(Box::new(started))).await?;
@@ -275,7 +302,8 @@ async fn dry_run(
     let serving = context.deployment(&stream, environment.serving).await?;
     let wanted = wanted(context, site, supply, &args).await?;
     let mut report = Report::new(site, ReportResult::Planned);
-    match admit(supply, &args, &wanted, serving.as_ref(), &environment)? {
+    let rules = rules(context, site, &wanted).await?;
+    match admit(supply, &args, &wanted, (serving.as_ref(), &environment), &rules)? {
         Admission::Refused(refusal) => return Err(refused(&refusal, site, &environment)),
         Admission::Superseded => {
             report.result = ReportResult::Superseded;
@@ -286,7 +314,7 @@ async fn dry_run(
     }
     let mut notes = Vec::new();
     if let Some(infra) = site.infra.as_ref().filter(|infra| infra.provision != Provision::Skip) {
-        let changes = provision::look(context, infra, args.lock_wait).await?;
+        let changes = provision::look(context, infra, Locking::Wait(args.lock_wait)).await?;
         if changes.differs() {
             notes.push(format!("infrastructure: {changes}"));
         }

@@ -120,7 +120,7 @@ pub async fn run(parts: Parts) -> Report {
         limited("engine", checks::engine(supply.ok())),
         limited("registry", checks::registry(supply.ok())),
         limited("hosts", checks::hosts(site)),
-        limited("terraform", infra::terraform(infra.as_ref(), supply.ok())),
+        limited("terraform", infra::terraform(infra.as_ref(), supply.ok(), account.as_ref())),
         limited("aws", aws::account(account.as_ref())),
     );
     let checks: Vec<Check> = [

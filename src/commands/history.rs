@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Context;
 use super::error::{CommandError, ErrorKind};
 use crate::domain::actor::Actor;
-use crate::domain::deployment::{Deployment, Kind, Outcome, Phase, Verdict};
+use crate::domain::deployment::{Deployment, Kind, Offline, Outcome, Phase, Verdict};
 use crate::domain::id::{
     CommitSha, DeploymentId, DeploymentNumber, Digest, EnvironmentName, HostName, ServiceName, Stream,
 };
@@ -42,6 +42,9 @@ pub struct Report {
     pub environment: EnvironmentName,
     /// The version that serves.
     pub serving: Option<Version>,
+    /// The ledger in which this goes on; nothing here is new since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
     /// The deployments, newest first.
     pub deployments: Vec<Row>,
     /// The cursor of the next page.
@@ -87,6 +90,9 @@ pub struct Row {
     pub from_version: Option<Version>,
     /// For a rollback: the deployment that it takes back.
     pub rollback_of: Option<DeploymentId>,
+    /// For a rollback that was done without the ledger and recorded afterwards: how that was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offline: Option<Offline>,
     /// The hosts.
     pub hosts: Vec<HostName>,
 }
@@ -149,6 +155,7 @@ pub async fn run(
         service: context.service.clone(),
         environment: environment.clone(),
         serving: facts.serving,
+        moved_to: facts.moved_to,
         deployments,
         next,
     })
@@ -174,6 +181,7 @@ fn number(cursor: &str) -> Result<DeploymentNumber, CommandError> {
 pub(super) struct Facts {
     number: Option<DeploymentNumber>,
     pub(super) serving: Option<Version>,
+    moved_to: Option<String>,
     /// The deployment that has no outcome and no holder of the lease.
     interrupted: Option<DeploymentNumber>,
 }
@@ -189,7 +197,7 @@ impl Facts {
                 (!lease.is_some_and(|lease| lease.is_held())).then_some(active)
             }
         };
-        Ok(Self { number: environment.serving, serving, interrupted })
+        Ok(Self { number: environment.serving, serving, moved_to: environment.moved_to, interrupted })
     }
 
     pub(super) fn row(
@@ -207,7 +215,7 @@ impl Facts {
             commit: release.commit.clone(),
             digest: release.digest.clone(),
             phase: deployment.phase,
-            interrupted: self.interrupted == Some(deployment.number),
+            interrupted: self.interrupted == Some(deployment.number) && deployment.phase != Phase::Waiting,
             outcome: deployment.outcome,
             message: deployment.message.clone(),
             verdict,
@@ -221,6 +229,7 @@ impl Facts {
                 .map(|end| end.seconds_since(deployment.started_at).max(0)),
             from_version: deployment.return_point.as_ref().map(|point| point.release.version.clone()),
             rollback_of: deployment.rollback_of.map(id),
+            offline: deployment.offline.clone(),
             hosts: deployment.hosts.clone(),
         }
     }

@@ -10,7 +10,7 @@ use super::provision::{self, Brought, Wish};
 use super::{CommandError, Context, Infra, Site};
 use crate::domain::id::{EnvironmentName, ServiceName};
 use crate::domain::infra::StateId;
-use crate::infra::{Change, Changes};
+use crate::infra::{Change, Changes, Locking};
 
 /// What `apply` is told.
 #[derive(Debug, Clone, Default)]
@@ -100,9 +100,9 @@ fn report(
 ///
 /// # Errors
 /// When it cannot be planned.
-pub async fn plan(context: &Context, site: &Site, wait: Duration) -> Result<Report, CommandError> {
+pub async fn plan(context: &Context, site: &Site, lock: Locking) -> Result<Report, CommandError> {
     let infra = infra(site)?;
-    let changes = infra.port.plan(wait, &context.interrupt).await?.changes().clone();
+    let changes = infra.port.plan(lock, &context.interrupt).await?.changes().clone();
     let state = infra.port.state().await?;
     let result = if changes.applicable { ReportResult::Planned } else { ReportResult::NothingToDo };
     report(context, site, result, changes, state)
@@ -125,7 +125,7 @@ pub async fn apply(context: &Context, site: &Site, args: Args) -> Result<Report,
     match result? {
         Brought::Applied(changes, state) => report(context, site, ReportResult::Applied, changes, state),
         Brought::Same(changes, state) => report(context, site, ReportResult::NothingToDo, changes, state),
-        Brought::Settled => report(context, site, ReportResult::NothingToDo, Changes::default(), None),
+        Brought::Settled(_) => report(context, site, ReportResult::NothingToDo, Changes::default(), None),
     }
 }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::error::{CommandError, ErrorKind};
 use crate::clock::Clock;
+use crate::config::check;
 use crate::git::Repository;
 
 /// Roles, playbooks and plugins, as they are in this repository.
@@ -28,6 +29,8 @@ pub struct Args {
     pub root: PathBuf,
     /// The ledger's URL; none: the embedded ledger.
     pub ledger: Option<String>,
+    /// The URL of the artifacts; none: beside a ledger that is a file.
+    pub artifacts: Option<String>,
 }
 
 /// The answer: the JSON output as it is.
@@ -54,12 +57,7 @@ pub fn run(clock: &dyn Clock, args: &Args) -> Result<Report, CommandError> {
     if !root.is_dir() {
         return Err(CommandError::new(ErrorKind::Usage, format!("{} is no directory", root.display())));
     }
-    if let Some(url) = &args.ledger
-        && url.strip_prefix("sqlite:").is_none_or(str::is_empty)
-    {
-        let message = format!("ledger {url:?} is not sqlite:PATH");
-        return Err(CommandError::new(ErrorKind::Usage, message));
-    }
+    check_places(args)?;
     let repository = Repository::discover(root).ok().flatten();
     let facts = guess::facts(root, repository.as_ref())?;
     let mut report =
@@ -69,6 +67,15 @@ pub fn run(clock: &dyn Clock, args: &Args) -> Result<Report, CommandError> {
         Some(url) => format!("url = {}", text(url)),
         None => "# url = \"sqlite:/var/lib/relman/ledger.db\"".to_owned(),
     };
+    let artifacts = match &args.artifacts {
+        Some(url) => format!("\n[artifacts]\nurl = {}\n", text(url)),
+        None => String::new(),
+    };
+    // A table may be the ledger of other services already, and has its id then.
+    let id = match &args.ledger {
+        Some(url) if url.starts_with("dynamodb:") => "# id = \"…\" # refuses any other ledger".to_owned(),
+        _ => format!("id = {}", text(clock.token().as_str())),
+    };
     let ansible = match facts.ansible.as_str() {
         "ansible" => String::new(),
         other => format!("\n[ansible]\ndirectory = {}\n", text(other)),
@@ -77,8 +84,9 @@ pub fn run(clock: &dyn Clock, args: &Args) -> Result<Report, CommandError> {
         .replace("@name@", &text(facts.name.as_str()))
         .replace("@repository@", &text(&facts.image))
         .replace("@context@", &text(&facts.context))
-        .replace("@id@", &text(clock.token().as_str()))
+        .replace("@id@", &id)
         .replace("@ledger@", &ledger)
+        .replace("@artifacts@", &artifacts)
         .replace("@port@", &facts.port.to_string())
         .replace("@health@", &text(&facts.health))
         .replace("@ansible@", &ansible);
@@ -105,6 +113,29 @@ pub fn run(clock: &dyn Clock, args: &Args) -> Result<Report, CommandError> {
         "relman deploy".to_owned(),
     ];
     Ok(report)
+}
+
+fn check_places(args: &Args) -> Result<(), CommandError> {
+    let wrong = |flag: &str, url: &str, why: &str| {
+        Err(CommandError::new(ErrorKind::Usage, format!("{flag} {url:?} {why}")))
+    };
+    if let Some(url) = &args.ledger {
+        if let Some(why) = check::ledger_url(url) {
+            return wrong("--ledger", url, &why);
+        }
+        if url.starts_with("dynamodb:") && args.artifacts.is_none() {
+            let text = "a ledger in DynamoDB has no folder beside it for plans, manifests and logs";
+            return Err(CommandError::new(ErrorKind::Usage, text).hint(
+                "add --artifacts s3://BUCKET[/PREFIX]; infra/bootstrap makes table and bucket (docs/aws.md)",
+            ));
+        }
+    }
+    if let Some(url) = &args.artifacts
+        && let Some(why) = check::artifacts_url(url)
+    {
+        return wrong("--artifacts", url, &why);
+    }
+    Ok(())
 }
 
 impl Report {

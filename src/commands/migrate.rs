@@ -21,10 +21,12 @@ use crate::domain::id::Stream;
 use crate::domain::project::Illegal;
 use crate::domain::record::{Key, Record};
 use crate::ledger::verify::verify;
-use crate::ledger::{Lease, Ledger, Take};
+use crate::ledger::{Lease, Ledger, LedgerError, Take};
 
 /// Entries that are read at once.
 const PAGE: u32 = 200;
+/// What is put into the new artifact store before anything else.
+const PROBE: &[u8] = b"relman ledger migrate was here\n";
 
 /// Where to.
 #[derive(Clone)]
@@ -70,7 +72,12 @@ pub struct Report {
 /// # Errors
 /// When the two are no such pair, a deployment has no outcome yet, somebody holds a deploy lock, or either ledger
 /// cannot be read or written. It can be run again.
-pub async fn run(context: &Context, target: &Target, ttl: Duration) -> Result<Report, CommandError> {
+pub async fn run(
+    context: &Context,
+    target: &Target,
+    known: &[Stream],
+    ttl: Duration,
+) -> Result<Report, CommandError> {
     let mut job = Job {
         context,
         target,
@@ -79,6 +86,7 @@ pub async fn run(context: &Context, target: &Target, ttl: Duration) -> Result<Re
         copied: 0,
         missing: Vec::new(),
     };
+    job.nothing_is_hidden(known).await?;
     job.check().await?;
     let mut streams = Vec::new();
     for stream in context.ledger.streams().await? {
@@ -113,6 +121,20 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// A stream that the list has lost would stay behind.
+    async fn nothing_is_hidden(&self, known: &[Stream]) -> Result<(), CommandError> {
+        let listed = self.context.ledger.streams().await?;
+        for stream in known {
+            if !listed.contains(stream) && self.context.ledger.head(stream).await?.seq > 0 {
+                let text = format!("{stream} has entries, and the list of streams does not have it");
+                return Err(
+                    CommandError::new(ErrorKind::Unverified, text).hint("relman verify: what still holds")
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// All that would make it stop half-way is looked for before anything is written.
     async fn check(&self) -> Result<(), CommandError> {
         let (source, target) = (&self.context.ledger, &self.target.ledger);
@@ -120,7 +142,12 @@ impl Job<'_> {
         if from.to_string() == self.to {
             return Err(CommandError::new(ErrorKind::Usage, format!("the ledger is at {from} already")));
         }
-        let (old, new) = (source.id().await?, target.id().await?);
+        let new = target.id().await.map_err(|error| match error {
+            LedgerError::Unusable { .. } => CommandError::new(ErrorKind::Usage, error.to_string())
+                .hint("name a place where no ledger is yet"),
+            error => error.into(),
+        })?;
+        let old = source.id().await?;
         if old != new {
             return Err(CommandError::new(
                 ErrorKind::Usage,
@@ -131,6 +158,18 @@ impl Job<'_> {
             )
             .hint("name a place where no ledger is yet"));
         }
+        for stream in source.streams().await? {
+            if stream.service != self.context.service {
+                let text = format!(
+                    "{from} has {stream}, of another service, whose artifacts lie elsewhere and would stay behind"
+                );
+                return Err(
+                    CommandError::new(ErrorKind::Usage, text).hint("give each service a ledger of its own")
+                );
+            }
+        }
+        // Also where nothing is to be copied: a store that is not there would be found when the old ledger is closed.
+        self.target.artifacts.put(PROBE).await?;
         for stream in source.streams().await? {
             if let Some(Record::Environment(found)) = source.get(&Key::of_environment(&stream)).await?
                 && let Some(active) = found.active
@@ -164,7 +203,7 @@ impl Job<'_> {
         if self.moved_to(stream).await?.is_none() {
             // The long part is done; nobody else is kept from deploying for longer than the rest takes.
             if stream.environment.is_some() {
-                let purpose = format!("move the ledger to {}", self.to);
+                let purpose = self.purpose();
                 lease = Some(lock::take(self.context, stream, &Take::IfFree, self.ttl, purpose).await?);
             }
             self.close(stream, lease.as_ref()).await?;
@@ -186,14 +225,34 @@ impl Job<'_> {
     async fn open(&self, stream: &Stream, moved: &Moved, lease: Option<Lease>) -> Result<(), CommandError> {
         let ledger = &self.target.ledger;
         if ledger.head(stream).await?.seq > moved.entries {
-            return Ok(());
+            return self.free(stream).await;
         }
         let event = Event::LedgerImported { from: self.context.ledger.location().to_string() };
         ledger.append(stream, None, self.context.draft(event)).await?;
         if let Some(lease) = lease {
             ledger.release(&lease, self.context.draft(Event::LeaseReleased {})).await?;
         }
+        self.free(stream).await
+    }
+
+    /// The lock that an earlier run took for this move is in the new ledger too, and nobody is left to give it back.
+    async fn free(&self, stream: &Stream) -> Result<(), CommandError> {
+        let purpose = self.purpose();
+        let ledger = self.target.ledger.clone();
+        let left = ledger
+            .lease(stream)
+            .await?
+            .is_some_and(|lease| !lease.released && lease.holder.purpose == purpose);
+        if left {
+            let context = Context { ledger: ledger.clone(), ..self.context.clone() };
+            let lease = lock::take(&context, stream, &Take::Preempt, self.ttl, purpose).await?;
+            ledger.release(&lease, self.context.draft(Event::LeaseReleased {})).await?;
+        }
         Ok(())
+    }
+
+    fn purpose(&self) -> String {
+        format!("move the ledger to {}", self.to)
     }
 
     /// The end of the old stream, without the entry that says where it goes on.

@@ -3,6 +3,7 @@
 
 pub mod abort;
 pub mod anchor;
+pub mod approve;
 pub mod attempt;
 pub mod catch_up;
 pub mod deploy;
@@ -50,6 +51,7 @@ use crate::host::Fleet;
 use crate::image::Builder;
 use crate::infra::Infrastructure;
 use crate::infra::inventory::InventoryHost;
+use crate::infra::members::Groups;
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
 use crate::progress::Progress;
@@ -94,6 +96,8 @@ pub struct Site {
     pub lease: Duration,
     /// What its machines are made from, where relman knows.
     pub infra: Option<Infra>,
+    /// Which hosts there are, where what they are made from tells.
+    pub roster: Option<provision::Roster>,
 }
 
 /// Makes the way to these hosts.
@@ -110,6 +114,8 @@ pub struct Infra {
     pub private: bool,
     /// The way to hosts that are new.
     pub fleet: FleetOf,
+    /// Who is in a group that scales by itself.
+    pub groups: Arc<dyn Groups>,
 }
 
 /// Where releases come from.

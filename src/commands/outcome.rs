@@ -1,6 +1,6 @@
 //! From where the driver stopped to what the user is told: a report, or an error with its exit code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -143,6 +143,7 @@ pub(crate) async fn conclude(context: &Context, site: &Site, done: Done) -> Resu
     let Done { plan, driven } = done;
     let outcome = match &driven.end {
         End::Finished(outcome) => *outcome,
+        End::Waiting => return Err(waiting(&plan.deployment, &plan.candidate.version)),
         End::Interrupted => return Err(interrupted(&plan.deployment)),
         End::TimedOut => return Err(timed_out(&plan.deployment)),
         End::Stuck(steps) => return Err(stuck(&plan, &driven, steps)),
@@ -158,9 +159,14 @@ pub(crate) async fn conclude(context: &Context, site: &Site, done: Done) -> Resu
     if outcome == Outcome::Succeeded {
         report.laggards = behind(&plan, &driven.state);
     }
+    // It is done and on record. Whoever can only not be told how long it took must not hear of a failure.
     let stream = context.stream(&site.name);
-    if let Some(deployment) = context.deployment(&stream, Some(plan.deployment.number)).await? {
-        report.duration_seconds = deployment.finished_at.map(|at| at.seconds_since(deployment.started_at));
+    match context.deployment(&stream, Some(plan.deployment.number)).await {
+        Ok(deployment) => {
+            report.duration_seconds = deployment
+                .and_then(|deployment| Some(deployment.finished_at?.seconds_since(deployment.started_at)));
+        }
+        Err(error) => report.notes.push(format!("how long it took is not known: {error}")),
     }
     Ok(report)
 }
@@ -241,10 +247,12 @@ fn stuck(plan: &Plan, driven: &Driven, steps: &[u32]) -> CommandError {
         _ => "is not finished: some hosts do not follow",
     };
     let mut error = CommandError::new(ErrorKind::Unsafe, format!("{id} {going}"));
+    let mut stuck = BTreeSet::new();
     for index in steps {
         let (Some(step), Some(state)) = (plan.step(*index), driven.state.steps.get(*index as usize)) else {
             continue;
         };
+        stuck.extend(step.host());
         let undo = step.undo();
         for (side, step) in [(&state.undo, undo.as_ref().unwrap_or(step)), (&state.forward, step)] {
             if let crate::saga::state::Progress::Failed(why) = side {
@@ -253,10 +261,25 @@ fn stuck(plan: &Plan, driven: &Driven, steps: &[u32]) -> CommandError {
             }
         }
     }
-    error
+    let answer: Vec<&str> =
+        plan.hosts.iter().filter(|host| !stuck.contains(host)).map(HostName::as_str).collect();
+    let error = error
         .hint("relman status: what each host runs now")
-        .hint(format!("relman resume '#{}': try again once the host is back", id.number))
-        .hint("relman rollback --hosts NAME,…: go back on the hosts that answer")
+        .hint(format!("relman resume '#{}': try again once the host is back", id.number));
+    match answer.is_empty() {
+        true => error,
+        false => error
+            .hint(format!("relman rollback --hosts {}: go back on the hosts that answer", answer.join(","))),
+    }
+}
+
+/// People have to approve first.
+pub(crate) fn waiting(id: &DeploymentId, version: &Version) -> CommandError {
+    let text = format!("{id} ({}) is planned and waits for an approval; no host was touched", version.tag());
+    CommandError::new(ErrorKind::InProgress, text)
+        .hint(format!("relman show '{id}': what it would do"))
+        .hint(format!("relman approve '{id}', then relman resume '{id}'"))
+        .hint(format!("relman reject '{id}' --reason '…'"))
 }
 
 /// It was interrupted.

@@ -3,18 +3,23 @@
 //! Invariants: it happens under the lease and before any host is asked for anything; what is applied is the saved
 //! plan that was shown; nothing of it is ever taken back by a deployment.
 
+mod roster;
+
 use std::time::Duration;
 
 use super::attempt::Attempt;
 use super::error::ErrorKind;
+use super::read::digest_of;
 use super::{CommandError, Context, Infra, Site};
 use crate::config::Provision;
 use crate::domain::event::{Event, StepError};
-use crate::domain::id::{Digest, EnvironmentName, Stream};
-use crate::domain::infra::{InfraApplied, InfraFailed, InfraStarted, StateId};
-use crate::infra::inventory::{self, Expected, Inventory};
-use crate::infra::{Changes, InfraError};
+use crate::domain::id::Digest;
+use crate::domain::infra::{InfraApplied, InfraFailed, InfraHosts, InfraStarted, StateId};
+use crate::infra::inventory::{self, Expected, Listing};
+use crate::infra::{Changes, InfraError, Locking};
 use crate::interrupt::Interrupt;
+
+pub use roster::{Hosts, Roster, find};
 
 /// Changes that are shown one by one.
 const SHOWN: usize = 50;
@@ -33,49 +38,86 @@ pub(crate) struct Wish {
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Brought {
-    /// Nothing has moved since the last time.
-    Settled,
+    /// Nothing has moved since the last time, when there were these hosts.
+    Settled(Option<Digest>),
     /// It was so already.
     Same(Changes, Option<StateId>),
     /// It is so now.
     Applied(Changes, Option<StateId>),
 }
 
-/// What a deploy does about the infrastructure. Afterwards the attempt's site leads to the hosts that there are.
+/// What a deploy does about the infrastructure. Afterwards the attempt's site leads to the hosts that there are, and
+/// they are on record.
 pub(crate) async fn before_hosts(attempt: &mut Attempt<'_>, wish: Wish) -> Result<(), CommandError> {
     let Some(infra) = attempt.site.infra.clone() else { return Ok(()) };
-    match infra.provision {
-        Provision::Skip => Ok(()),
+    let (context, name) = (attempt.context, attempt.site.name.clone());
+    let before = match infra.provision {
+        Provision::Skip => attempt.site.roster.clone(),
         Provision::Check => {
-            let changes = look(attempt.context, &infra, wish.wait).await?;
+            let changes = look(context, &infra, Locking::Wait(wish.wait)).await?;
             if changes.differs() {
-                attempt.context.progress.note(&format!(
+                context.progress.note(&format!(
                     "the infrastructure is not as {} says: relman infra apply",
                     infra.port.location()
                 ));
             }
-            Ok(())
+            attempt.site.roster.clone()
         }
         Provision::Apply => {
             let wish = Wish { skip_settled: true, ..wish };
             // Whoever held the deploy lock before may have made hosts since the outputs were read.
             let known = match bring(attempt, &infra, wish).await? {
-                Brought::Settled => recorded(attempt.context, &attempt.stream).await?,
-                Brought::Same(..) | Brought::Applied(..) => None,
+                Brought::Settled(Some(hosts)) => {
+                    let listing: Listing = context.artifact(&hosts, "list of hosts").await?;
+                    // A list of an older relman says nothing of the group.
+                    (listing.group.is_some() || !is_grouped(attempt)).then(|| Roster::of(listing))
+                }
+                Brought::Settled(None) | Brought::Same(..) | Brought::Applied(..) => None,
             };
-            let hosts = match known {
-                Some(hosts) => hosts,
-                None => read(attempt.context, &attempt.site.name, &infra).await?.hosts,
-            };
-            attempt.site.fleet = (infra.fleet)(&hosts)?;
-            Ok(())
+            match known {
+                Some(known) => Some(known),
+                None => {
+                    let roster = roster::fresh(context, &name, &infra).await?;
+                    return go_to(attempt, &infra, roster).await;
+                }
+            }
         }
+    };
+    let Some(before) = before else { return Ok(()) };
+    // Between the beginning of the command and now somebody may have waited long, and the group may have grown.
+    let roster = roster::still(context, &infra, before).await?;
+    go_to(attempt, &infra, roster).await
+}
+
+/// Whether the hosts that were found at the beginning are in a group.
+fn is_grouped(attempt: &Attempt<'_>) -> bool {
+    attempt.site.roster.as_ref().is_some_and(|roster| roster.listing.group.is_some())
+}
+
+async fn go_to(attempt: &mut Attempt<'_>, infra: &Infra, roster: Roster) -> Result<(), CommandError> {
+    attempt.site.fleet = (infra.fleet)(&roster.listing.hosts)?;
+    attempt.site.roster = Some(roster);
+    record_hosts(attempt).await
+}
+
+/// Puts the hosts that a deployment goes to on record, where others are. They are what a rollback goes by when the
+/// outputs cannot be read; most deployments go where the one before went, and write nothing.
+pub(crate) async fn record_hosts(attempt: &Attempt<'_>) -> Result<(), CommandError> {
+    let Some(roster) = attempt.site.roster.as_ref().filter(|roster| roster.current) else { return Ok(()) };
+    if roster.listing.hosts.is_empty() {
+        return Ok(());
     }
+    let hosts = digest_of(&roster.listing)?;
+    if attempt.context.infra(&attempt.stream).await?.hosts() == Some(&hosts) {
+        return Ok(());
+    }
+    attempt.context.put_artifact(&roster.listing).await?;
+    attempt.append(Event::InfraHosts(InfraHosts { hosts })).await
 }
 
 /// Plans, and shows what it would do.
-pub(crate) async fn look(context: &Context, infra: &Infra, wait: Duration) -> Result<Changes, CommandError> {
-    let plan = infra.port.plan(wait, &context.interrupt).await?;
+pub(crate) async fn look(context: &Context, infra: &Infra, lock: Locking) -> Result<Changes, CommandError> {
+    let plan = infra.port.plan(lock, &context.interrupt).await?;
     show(context, plan.changes());
     Ok(plan.changes().clone())
 }
@@ -95,17 +137,6 @@ fn show(context: &Context, changes: &Changes) {
     }
 }
 
-/// The outputs, checked.
-pub(crate) async fn read(
-    context: &Context,
-    environment: &EnvironmentName,
-    infra: &Infra,
-) -> Result<Inventory, CommandError> {
-    let outputs = infra.port.outputs().await?;
-    let expected = Expected { service: &context.service, environment, private: infra.private };
-    Ok(inventory::read(&outputs, &expected)?)
-}
-
 /// Brings the infrastructure to what its configuration says.
 ///
 /// # Errors
@@ -119,9 +150,17 @@ pub(crate) async fn bring(attempt: &Attempt<'_>, infra: &Infra, wish: Wish) -> R
     let state = port.state().await?;
     let configuration = port.configuration().await?;
     if wish.skip_settled && record.is_settled(&location, configuration.as_ref(), state.as_ref()) {
-        return Ok(Brought::Settled);
+        return Ok(Brought::Settled(record.applied.and_then(|applied| applied.hosts)));
     }
-    let plan = port.plan(wish.wait, &context.interrupt).await?;
+    // What is another's must not even be planned: the plan would be to make it into ours.
+    if state.is_some() {
+        let (service, environment) = (&context.service, &attempt.site.name);
+        inventory::belong(
+            &port.outputs().await?,
+            &Expected { service, environment, private: infra.private },
+        )?;
+    }
+    let plan = port.plan(Locking::Wait(wish.wait), &context.interrupt).await?;
     // Files that moved while it was planned are planned again the next time.
     let configuration = port.configuration().await?.filter(|now| configuration.as_ref() == Some(now));
     let changes = plan.changes().clone();
@@ -172,12 +211,11 @@ fn applied(
     Event::InfraApplied(Box::new(InfraApplied { location, configuration, state, hosts, log }))
 }
 
-/// The hosts in the outputs as an artifact: what a rollback goes by when the outputs cannot be read. Outputs that
-/// cannot be used are told where they are needed, and are no reason to forget what was applied.
+/// The hosts as an artifact, where they can be told: what was applied is on record also when they cannot.
 async fn hosts(context: &Context, site: &Site, infra: &Infra) -> Result<Option<Digest>, CommandError> {
-    match read(context, &site.name, infra).await {
-        Ok(found) => Ok(Some(context.put_artifact(&found.hosts).await?)),
-        Err(_) => Ok(None),
+    match roster::to_record(context, &site.name, infra).await {
+        Some(listing) => Ok(Some(context.put_artifact(&listing).await?)),
+        None => Ok(None),
     }
 }
 
@@ -205,18 +243,6 @@ fn destroys(changes: &Changes) -> CommandError {
         .take(SHOWN)
         .fold(error, |error, change| error.detail(change.to_string()))
         .hint("relman infra apply --yes: when that is what you want")
-}
-
-/// The hosts that were there after the last apply that relman made, for when the outputs cannot be read.
-pub async fn recorded(
-    context: &Context,
-    stream: &Stream,
-) -> Result<Option<Vec<inventory::InventoryHost>>, CommandError> {
-    let record = context.infra(stream).await?;
-    match record.applied.and_then(|applied| applied.hosts) {
-        Some(digest) => Ok(Some(context.artifact(&digest, "list of hosts").await?)),
-        None => Ok(None),
-    }
 }
 
 #[cfg(test)]

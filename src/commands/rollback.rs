@@ -1,15 +1,17 @@
 //! `relman rollback`: make an environment run a recorded release again, and keep the bad one away.
 
 mod choice;
+pub mod import;
+pub mod offline;
 
 use std::time::Duration;
 
 use super::attempt::{self, Aim, Ask, Attempt};
 use super::deploy::plan_only;
 use super::outcome::{Report, ReportResult, conclude, stages};
-use super::target;
 use super::{CommandError, Context, Site, Supply};
-use crate::domain::deployment::{Deployment, Kind, Withdrawn};
+use super::{provision, target};
+use crate::domain::deployment::{Deployment, Kind, Offline, Withdrawn};
 use crate::domain::event::Started;
 use crate::domain::id::HostName;
 use crate::domain::policy::{Ancestry, Withdrawal};
@@ -130,6 +132,25 @@ async fn rollback(
         attempt.make_way(&active, true).await?;
     }
     let run = run_config(context, site, args, &mut choice).await?;
+    carry_out(attempt, supply, Order { bad, choice, run, hosts, args, offline: None }).await
+}
+
+/// A way back that is decided.
+struct Order<'a> {
+    /// What is taken back.
+    bad: Option<Deployment>,
+    choice: Choice,
+    run: RunConfig,
+    hosts: Vec<HostName>,
+    args: &'a Args,
+    /// How it was done without the ledger, should it only be recorded.
+    offline: Option<Offline>,
+}
+
+/// Records it and drives it to its end. Nothing is in flight any more.
+async fn carry_out(attempt: &Attempt<'_>, supply: &Supply, order: Order<'_>) -> Result<Report, CommandError> {
+    let (context, site) = (attempt.context, &attempt.site);
+    let Order { bad, mut choice, run, hosts, args, offline } = order;
     let mut notes = std::mem::take(&mut choice.notes);
     for passed in &choice.passed_over {
         if let Some(why) = &passed.skipped {
@@ -153,6 +174,10 @@ async fn rollback(
         Some(bad) => withdrawn(context, supply, &bad.release, &choice.release).await?,
         None => None,
     };
+    // What a later rollback goes by is no reason to keep this one from going.
+    if let Err(error) = provision::record_hosts(attempt).await {
+        context.progress.note(&format!("the hosts were not put on record: {error}"));
+    }
     let environment = context.environment(&attempt.stream).await?;
     let run_digest = context.put_artifact(&run).await?;
     let aim = Aim { kind: Kind::Rollback, release: choice.release.clone(), run, hosts };
@@ -166,6 +191,7 @@ async fn rollback(
         rollback_of: bad.as_ref().map(|bad| bad.number),
         sets_hold: withdrawn.is_some() && !args.no_hold,
         keeps_hold: false,
+        offline,
         withdrawn,
         overrides: Vec::new(),
     };

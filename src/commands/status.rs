@@ -7,12 +7,14 @@ use super::lock::HeldBy;
 use super::{Context, Site};
 use crate::domain::deployment::{Deployment, Hold, Kind, Phase};
 use crate::domain::drift::{Drift, Seen, drift};
+use crate::domain::freeze;
 use crate::domain::id::{DeploymentId, Digest, HostName, ServiceName, Stream};
 use crate::domain::record::{EnvironmentRecord, HostRecord, Listing, Record};
 use crate::domain::release::ReleaseRef;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Version;
 use crate::host::Task;
+use crate::host::wire::offline::Mark;
 use crate::host::wire::{Command, HostError, HostErrorCode, Observation, Slot};
 use crate::ledger::LeaseView;
 
@@ -36,8 +38,14 @@ pub struct Report {
     pub since: Option<Timestamp>,
     /// Who holds the lease; none when it is free.
     pub lease: Option<HeldBy>,
+    /// The ledger in which this goes on; nothing here is new since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
     /// A stop.
     pub hold: Option<Hold>,
+    /// A time of the calendar in which nothing is deployed, where now is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Frozen>,
     /// The deployment without an outcome.
     pub in_flight: Option<InFlight>,
     /// Whether hosts can be asked at all on this way. Where not, nothing here tells what runs.
@@ -49,6 +57,15 @@ pub struct Report {
     pub forgotten: Vec<HostName>,
     /// Whether any host is not known to be as the ledger wants it: what `--exit-code` asks for.
     pub differs: bool,
+}
+
+/// A freeze in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Frozen {
+    /// Why.
+    pub reason: String,
+    /// When it ends.
+    pub until: Timestamp,
 }
 
 /// A deployment without an outcome.
@@ -112,6 +129,9 @@ pub struct HostStatus {
     pub drift: Option<HostDrift>,
     /// What the host answered instead.
     pub error: Option<String>,
+    /// What it did without the ledger, which does not know yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<String>,
 }
 
 /// What the ledger says about the environment.
@@ -172,7 +192,10 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
         deployment: recorded.serving.as_ref().map(|d| id(d.number)),
         since: recorded.serving.as_ref().and_then(|d| d.finished_at),
         lease: recorded.lease.filter(LeaseView::is_held).map(HeldBy::from),
+        moved_to: recorded.environment.moved_to.clone(),
         hold: recorded.environment.hold.clone(),
+        freeze: freeze::in_force(&site.settings.freeze, context.clock.now())
+            .map(|(window, until)| Frozen { reason: window.reason.clone(), until }),
         in_flight: recorded.active.as_ref().map(|deployment| InFlight {
             id: id(deployment.number),
             kind: deployment.kind,
@@ -180,7 +203,7 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
             phase: deployment.phase,
             actor: deployment.actor.name.clone(),
             started_at: deployment.started_at,
-            interrupted: !held,
+            interrupted: !held && deployment.phase != Phase::Waiting,
             committed: deployment.committed,
         }),
         observable,
@@ -217,7 +240,7 @@ async fn version_of(context: &Context, digest: &Digest) -> Result<Option<Version
 fn may_serve(phase: Phase) -> bool {
     match phase {
         Phase::RollingOut | Phase::Baking | Phase::Finishing | Phase::RollingBack => true,
-        Phase::Pending | Phase::Preparing | Phase::Ended => false,
+        Phase::Pending | Phase::Waiting | Phase::Preparing | Phase::Ended => false,
     }
 }
 
@@ -234,6 +257,7 @@ fn unasked(name: &HostName, wanted: Option<&ReleaseRef>) -> HostStatus {
         since: None,
         drift: Some(HostDrift::Unobserved),
         error: None,
+        ahead: None,
     }
 }
 
@@ -258,11 +282,13 @@ fn compare(
             host.weight = view.map(|view| view.weight);
             host.healthy = view.map(|view| view.healthy);
             host.since = view.and_then(|view| view.since);
+            host.ahead = observation.offline.as_ref().map(Mark::told);
             Some(Seen {
                 serving: host.running_digest.clone(),
                 routed: host.weight == Some(100),
                 healthy: host.healthy == Some(true),
                 open_shift: observation.trial.is_some(),
+                ahead: observation.offline.is_some(),
             })
         }
         Err(error) => {
@@ -273,6 +299,7 @@ fn compare(
                 routed: false,
                 healthy: false,
                 open_shift: false,
+                ahead: false,
             })
         }
     };

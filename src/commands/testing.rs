@@ -7,14 +7,15 @@ use std::time::Duration;
 use super::{Context, Site, Supply};
 use crate::artifact::Artifacts as _;
 use crate::artifact::memory::MemoryArtifacts;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::domain::actor::{Actor, ActorSource};
 use crate::domain::deployment::{Holder, Kind, Outcome, Verdict};
 use crate::domain::event::{Direction, Event, Started, StepRef};
-use crate::domain::id::{CommitSha, Digest, Stream};
+use crate::domain::id::{CommitSha, Digest, Stream, Token};
 use crate::domain::release::{Release, ReleaseRef};
 use crate::domain::run::RunConfig;
+use crate::domain::time::Timestamp;
 use crate::git::Repository;
 use crate::host::fake::FakeFleet;
 use crate::host::wire::{Slot, SlotView};
@@ -32,6 +33,31 @@ pub(super) struct World {
     pub(super) artifacts: Arc<MemoryArtifacts>,
     pub(super) fleet: Arc<FakeFleet>,
     pub(super) registry: Arc<Shelf>,
+}
+
+/// The machine's clock, but that time goes by as tokio's does: where that is paused, only while somebody waits.
+#[derive(Default)]
+struct TestClock {
+    begun: std::sync::OnceLock<tokio::time::Instant>,
+}
+
+#[async_trait::async_trait]
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.get_or_init(tokio::time::Instant::now).elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    fn token(&self) -> Token {
+        SystemClock.token()
+    }
 }
 
 /// A registry of names and bytes.
@@ -114,7 +140,7 @@ impl World {
             service: "web".parse().unwrap(),
             ledger: ledger.clone(),
             artifacts: artifacts.clone(),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(TestClock::default()),
             actor: Actor { name: "ada".to_owned(), source: ActorSource::Given, run_url: None },
             machine: "laptop".to_owned(),
             progress: Arc::new(crate::progress::Silent),
@@ -128,6 +154,7 @@ impl World {
             secrets: Arc::default(),
             lease: Duration::from_secs(60),
             infra: None,
+            roster: None,
         };
         let supply = Supply {
             image: toml::from_str("repository = \"registry.example/web\"").unwrap(),
@@ -253,6 +280,7 @@ impl World {
             withdrawn: None,
             sets_hold: false,
             keeps_hold: false,
+            offline: None,
             overrides: Vec::new(),
         };
         self.append(&stream, Some(&lease), Event::DeploymentStarted(Box::new(started))).await;

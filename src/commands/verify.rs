@@ -12,10 +12,10 @@ use serde::Serialize;
 use super::error::{CommandError, ErrorKind};
 use super::{Context, Site, Supply, anchor, status};
 use crate::anchor::Anchors;
-use crate::domain::id::{CommitSha, Digest};
-use crate::domain::record::{Listing, Record, ReleaseRecord};
+use crate::domain::id::{CommitSha, Digest, Stream};
+use crate::domain::record::{Key, Listing, Record, ReleaseRecord};
 use crate::domain::version::Version;
-use crate::ledger::verify::{Unproven, Verified, verify};
+use crate::ledger::verify::{Unproven, Verified, verify_known};
 
 /// Releases that are looked at side by side.
 const AT_ONCE: usize = 8;
@@ -94,6 +94,9 @@ pub struct Report {
     pub schema: u32,
     /// Where the ledger is.
     pub ledger: String,
+    /// The ledger in which this goes on; nothing here is new since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
     /// The chain.
     pub chain: Verified,
     /// The chain against the anchors; none where none are kept.
@@ -116,7 +119,9 @@ pub async fn run(
     anchors: Option<&dyn Anchors>,
     args: Args,
 ) -> Result<Report, CommandError> {
-    let mut chain = verify(context.ledger.as_ref()).await?;
+    let mut known = vec![Stream::releases(&context.service)];
+    known.extend(site.map(|site| context.stream(&site.name)));
+    let mut chain = verify_known(context.ledger.as_ref(), &known).await?;
     let anchors = match anchors {
         Some(anchors) => Some(anchor::compare(context, anchors, &chain).await?),
         None => None,
@@ -143,7 +148,20 @@ pub async fn run(
     let broken = |linked: &Linked| linked.links.iter().any(|link| link.state == LinkState::Failed);
     let anchored = anchors.as_ref().is_none_or(|compared| compared.faults.is_empty());
     let holds = chain.holds() && anchored && !releases.iter().any(broken);
-    Ok(Report { schema: 1, ledger: context.ledger.location().to_string(), chain, anchors, releases, holds })
+    let moved_to = moved_to(context, site).await?;
+    let ledger = context.ledger.location().to_string();
+    Ok(Report { schema: 1, ledger, moved_to, chain, anchors, releases, holds })
+}
+
+/// Each stream says it of itself, and one without an entry has nothing to say.
+async fn moved_to(context: &Context, site: Option<&Site>) -> Result<Option<String>, CommandError> {
+    if let Some(Record::Service(service)) = context.ledger.get(&Key::of_service(&context.service)).await?
+        && service.moved_to.is_some()
+    {
+        return Ok(service.moved_to);
+    }
+    let Some(site) = site else { return Ok(None) };
+    Ok(context.environment(&context.stream(&site.name)).await?.moved_to)
 }
 
 async fn one(context: &Context, version: &Version) -> Result<ReleaseRecord, CommandError> {

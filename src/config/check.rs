@@ -1,6 +1,8 @@
 //! What types cannot say about a configuration. Whatever could become an option of ssh or ansible, leave its
 //! directory, or be taken for a template is refused here, at the edge.
 
+mod policy;
+
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
@@ -35,6 +37,7 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
     for (name, environment) in &config.environments {
         let at = format!("environments.{name}");
         check_environment(&at, environment, root, &mut found);
+        policy::check(&at, name, config, &mut found);
         check_run_in(&at, config, environment, &mut found);
     }
     found

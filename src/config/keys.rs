@@ -246,6 +246,49 @@ pub const KEYS: &[Key] = &[
         "Seconds that requests to the old slot may still take after the switch.",
     ),
     key("environments.*.env.*", Text, "none", "Keys of [run.env] that differ in this environment."),
+    key(
+        "environments.*.after",
+        Text,
+        "none",
+        "The environment in which a release must be proven before it is deployed here. A rollback needs no proof.",
+    ),
+    key(
+        "environments.*.approval.needed",
+        Number,
+        "",
+        "People who have to approve a deploy before it touches a host: it is planned, gives the lock back, and ends with exit 9. A rollback waits for nobody.",
+    ),
+    key(
+        "environments.*.approval.four_eyes",
+        Switch,
+        "false",
+        "Whoever started the deploy does not count. Their identity must be proven as well.",
+    ),
+    key(
+        "environments.*.approval.approvers",
+        List,
+        "everybody who can prove who they are",
+        "Identities that count: \"sts:ARN\", as AWS tells it. A name from git or a variable never does.",
+    ),
+    key(
+        "environments.*.freeze.#.from",
+        Text,
+        "",
+        "Beginning of a time without deploys: of each week (\"Fri 16:00\"), or once (\"2026-12-20 00:00\"). A rollback is exempt.",
+    ),
+    key(
+        "environments.*.freeze.#.until",
+        Text,
+        "",
+        "Its end, in the same form. The end does not belong to it.",
+    ),
+    key(
+        "environments.*.freeze.#.zone",
+        Text,
+        "UTC",
+        "Whose clock is meant: a name of the IANA time zone database, such as \"Europe/Berlin\".",
+    ),
+    key("environments.*.freeze.#.reason", Text, "", "Why; whoever is refused reads it."),
 ];
 
 /// What a path leads to.

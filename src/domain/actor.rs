@@ -30,3 +30,22 @@ pub struct Actor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_url: Option<String>,
 }
+
+impl Actor {
+    /// Whether somebody else vouches for who it is.
+    pub fn is_proven(&self) -> bool {
+        matches!(self.source, ActorSource::Oidc | ActorSource::Sts)
+    }
+
+    /// Who it is, so that two can be compared: `oidc:NAME`, `sts:ARN`.
+    pub fn identity(&self) -> String {
+        let source = match self.source {
+            ActorSource::Os => "os",
+            ActorSource::Ci => "ci",
+            ActorSource::Given => "given",
+            ActorSource::Oidc => "oidc",
+            ActorSource::Sts => "sts",
+        };
+        format!("{source}:{}", self.name)
+    }
+}

@@ -29,6 +29,8 @@ pub enum Kind {
 pub enum Phase {
     /// Recorded, not planned yet.
     Pending,
+    /// Planned; people have to approve before a host is touched.
+    Waiting,
     /// Hosts are configured, images pulled, the new slot probed. No traffic.
     Preparing,
     /// Traffic moves.
@@ -143,6 +145,12 @@ pub struct Deployment {
     /// Whether a rollback's hold stays in force when it succeeds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keeps_hold: bool,
+    /// For a rollback that was done without the ledger and recorded afterwards: how that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<Offline>,
+    /// What it waits for, or waited for, before a step began; none: nobody has to approve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// The hosts that it is about.
     pub hosts: Vec<HostName>,
     /// Policies that were overridden, by the name of the flag.
@@ -161,6 +169,90 @@ pub struct Deployment {
     pub first_seq: u64,
     /// The entry that changed this record last: of one that has an outcome, the last entry about it.
     pub last_seq: u64,
+}
+
+/// What people are asked for before a deployment may touch a host, as it was when the deployment was planned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalRule {
+    /// How many have to approve.
+    pub needed: u32,
+    /// Whether whoever started it does not count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub four_eyes: bool,
+    /// Who may approve, as [`Actor::identity`] names them; empty: everybody who can prove who they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<String>,
+}
+
+/// Somebody approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// Who.
+    pub actor: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What is asked for, and what came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// What is asked for.
+    pub rule: ApprovalRule,
+    /// What came, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<Given>,
+}
+
+/// Why an approval does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoApproval {
+    /// A name that anybody can give.
+    #[error("a name is no identity: only one that a cloud or a CI system signed for counts")]
+    NotProven,
+    /// Not on the list.
+    #[error("this identity is not among those who may approve")]
+    NotAsked,
+    /// Of the same person.
+    #[error("this identity has approved already")]
+    Twice,
+    /// Of whoever asked for it.
+    #[error("whoever started it does not count as the second pair of eyes")]
+    Own,
+    /// Nobody can tell whether two pairs of eyes saw it.
+    #[error("who started it is not proven, so nobody can tell whether this is a second pair of eyes")]
+    StarterNotProven,
+}
+
+impl Approval {
+    /// Whether enough people approved.
+    pub fn is_given(&self) -> bool {
+        self.given.len() >= self.rule.needed as usize
+    }
+
+    /// Whether an approval counts.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, starter: &Actor, actor: &Actor) -> Result<(), NoApproval> {
+        let asked = &self.rule.approvers;
+        match () {
+            () if !actor.is_proven() => Err(NoApproval::NotProven),
+            () if !asked.is_empty() && !asked.contains(&actor.identity()) => Err(NoApproval::NotAsked),
+            () if self.given.iter().any(|given| given.actor.identity() == actor.identity()) => {
+                Err(NoApproval::Twice)
+            }
+            () if !self.rule.four_eyes => Ok(()),
+            () if !starter.is_proven() => Err(NoApproval::StarterNotProven),
+            () if starter.identity() == actor.identity() => Err(NoApproval::Own),
+            () => Ok(()),
+        }
+    }
 }
 
 /// A stop after a rollback, or one that somebody asked for.
@@ -191,6 +283,23 @@ pub struct Withdrawn {
     pub good: ReleaseRef,
     /// Every recorded release that holds withdrawn commits, `bad` among them.
     pub versions: Vec<Version>,
+}
+
+/// A rollback of hosts while the ledger could not be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offline {
+    /// Tells it from others; hosts that went back together have the same.
+    pub nonce: Token,
+    /// When, by the clock of whoever did it.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: Actor,
+    /// From what machine.
+    pub machine: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Who holds an environment's lease: what a contender is told.

@@ -22,6 +22,8 @@ pub enum Drift {
     OpenShift,
     /// It could not be asked.
     Unreachable,
+    /// It went back without the ledger, which does not know yet.
+    AheadOfLedger,
 }
 
 /// What was seen on a host that could be asked.
@@ -35,12 +37,17 @@ pub struct Seen {
     pub healthy: bool,
     /// Whether a shift is open.
     pub open_shift: bool,
+    /// Whether it went back without the ledger.
+    pub ahead: bool,
 }
 
 /// Compares a host with what is wanted of it. While a deployment is in flight, its candidate is no drift and a
 /// shift may be open (invariant 1); while it is, traffic is being moved, and is no drift either.
 pub fn drift(wanted: Option<&Digest>, candidate: Option<&Digest>, seen: Option<&Seen>) -> Option<Drift> {
     let Some(seen) = seen else { return Some(Drift::Unreachable) };
+    if seen.ahead {
+        return Some(Drift::AheadOfLedger);
+    }
     match (&seen.serving, wanted) {
         (None, None) => return None,
         (None, Some(_)) => return Some(Drift::NotServing),
@@ -71,8 +78,11 @@ mod tests {
             routed: true,
             healthy,
             open_shift,
+            ahead: false,
         };
+        let ahead = Seen { ahead: true, ..seen(Some(&old), true, false) };
         let table = [
+            (Some(&old), None, Some(ahead), Some(Drift::AheadOfLedger)),
             (Some(&old), None, Some(seen(Some(&old), true, false)), None),
             (Some(&old), None, Some(seen(Some(&new), true, false)), Some(Drift::OtherRelease)),
             (Some(&old), Some(&new), Some(seen(Some(&new), true, true)), None),
@@ -102,6 +112,7 @@ mod tests {
             routed: false,
             healthy,
             open_shift,
+            ahead: false,
         };
         let table = [
             (Some(&old), None, seen(&old, true, false), Some(Drift::NotRouted)),

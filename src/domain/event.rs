@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::deployment::{Holder, Kind, Outcome, ReturnPoint, Verdict, Withdrawn};
+use super::deployment::{ApprovalRule, Holder, Kind, Offline, Outcome, ReturnPoint, Verdict, Withdrawn};
 use super::id::{CommitSha, DeploymentNumber, Digest, HostName};
-use super::infra::{InfraApplied, InfraFailed, InfraStarted};
+use super::infra::{InfraApplied, InfraFailed, InfraHosts, InfraStarted};
 use super::plan::StepIndex;
 use super::release::{Release, ReleaseRef};
 use super::version::Version;
@@ -95,6 +95,9 @@ pub struct Started {
     /// Whether a rollback's hold stays in force when this succeeds: it neither holds nor reverts what was withdrawn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keeps_hold: bool,
+    /// For a rollback that was done without the ledger and is recorded now: how that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<Offline>,
     /// Overridden policies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,
@@ -200,6 +203,26 @@ pub enum Event {
         verdict: Option<Verdict>,
     },
 
+    /// It is planned and waits: no step begins before enough people approved.
+    #[serde(rename = "approval.requested")]
+    ApprovalRequested {
+        /// The deployment.
+        deployment: DeploymentNumber,
+        /// What is asked for.
+        rule: ApprovalRule,
+    },
+    /// Somebody who can prove who they are approved of exactly this plan.
+    #[serde(rename = "approval.given")]
+    ApprovalGiven {
+        /// The deployment.
+        deployment: DeploymentNumber,
+        /// Its plan.
+        plan: Digest,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+
     /// Somebody's verdict on a release in this environment.
     #[serde(rename = "verdict.marked")]
     VerdictMarked {
@@ -232,6 +255,9 @@ pub enum Event {
     /// An apply did not come to its end.
     #[serde(rename = "infra.failed")]
     InfraFailed(Box<InfraFailed>),
+    /// The hosts that a deployment goes to are not the ones on record.
+    #[serde(rename = "infra.hosts")]
+    InfraHosts(InfraHosts),
 
     /// A version number was taken, before the build.
     #[serde(rename = "version.claimed")]
@@ -279,6 +305,8 @@ impl Event {
             | Self::DeploymentResumed { deployment }
             | Self::RollingBack { deployment, .. }
             | Self::Committed { deployment }
+            | Self::ApprovalRequested { deployment, .. }
+            | Self::ApprovalGiven { deployment, .. }
             | Self::DeploymentFinished { deployment, .. } => Some(*deployment),
             Self::StepStarted { step, .. }
             | Self::StepSucceeded { step, .. }
@@ -291,6 +319,7 @@ impl Event {
             | Self::InfraStarted(_)
             | Self::InfraApplied(_)
             | Self::InfraFailed(_)
+            | Self::InfraHosts(_)
             | Self::VersionClaimed { .. }
             | Self::ReleaseBound(_)
             | Self::ReleaseTagged { .. }
@@ -299,9 +328,9 @@ impl Event {
         }
     }
 
-    /// Whether only the holder of the lease may write it. Verdicts, holds and the release stream need none.
+    /// Whether only the holder of the lease may write it. Verdicts, holds, approvals and the release stream need none.
     pub fn needs_fence(&self) -> bool {
-        self.deployment().is_some()
+        (self.deployment().is_some() && !matches!(self, Self::ApprovalGiven { .. }))
             || matches!(
                 self,
                 Self::LeaseAcquired { .. }
@@ -309,6 +338,7 @@ impl Event {
                     | Self::InfraStarted(_)
                     | Self::InfraApplied(_)
                     | Self::InfraFailed(_)
+                    | Self::InfraHosts(_)
             )
     }
 
@@ -322,6 +352,11 @@ impl Event {
             }
             Self::StepSucceeded { log, .. } => log.iter().collect(),
             Self::StepFailed { error, log, .. } => error.evidence.iter().chain(log).collect(),
+            Self::ApprovalGiven { plan, .. } => vec![plan],
+            Self::InfraStarted(started) => vec![&started.plan],
+            Self::InfraApplied(applied) => applied.hosts.iter().chain(&applied.log).collect(),
+            Self::InfraFailed(failed) => failed.error.evidence.iter().collect(),
+            Self::InfraHosts(seen) => vec![&seen.hosts],
             Self::ReleaseBound(release) => vec![&release.manifest],
             _ => Vec::new(),
         }
@@ -341,12 +376,15 @@ impl Event {
             Self::RollingBack { .. } => "deployment.rolling_back",
             Self::Committed { .. } => "deployment.committed",
             Self::DeploymentFinished { .. } => "deployment.finished",
+            Self::ApprovalRequested { .. } => "approval.requested",
+            Self::ApprovalGiven { .. } => "approval.given",
             Self::VerdictMarked { .. } => "verdict.marked",
             Self::HoldSet { .. } => "hold.set",
             Self::HoldLifted { .. } => "hold.lifted",
             Self::InfraStarted(_) => "infra.started",
             Self::InfraApplied(_) => "infra.applied",
             Self::InfraFailed(_) => "infra.failed",
+            Self::InfraHosts(_) => "infra.hosts",
             Self::VersionClaimed { .. } => "version.claimed",
             Self::ReleaseBound(_) => "release.bound",
             Self::ReleaseTagged { .. } => "release.tagged",

@@ -59,6 +59,14 @@ pub struct InfraApplied {
     pub log: Option<Digest>,
 }
 
+/// The hosts that a deployment goes to, where they are not the ones on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InfraHosts {
+    /// The list of them, an artifact: what a rollback goes by when the outputs cannot be read.
+    pub hosts: Digest,
+}
+
 /// An apply did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +86,9 @@ pub struct InfraRecord {
     /// The last one that did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<InfraApplied>,
+    /// The hosts that were seen after it, where they are not its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<Digest>,
     /// When that was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
@@ -87,6 +98,11 @@ pub struct InfraRecord {
 }
 
 impl InfraRecord {
+    /// The hosts that were seen last.
+    pub fn hosts(&self) -> Option<&Digest> {
+        self.hosts.as_ref().or_else(|| self.applied.as_ref()?.hosts.as_ref())
+    }
+
     /// Whether it is on record already: the same configuration in the same place, the same state, and no apply since
     /// whose end is not known.
     pub fn is_recorded(
@@ -103,7 +119,8 @@ impl InfraRecord {
         })
     }
 
-    /// Whether nothing has moved since. A configuration that cannot be hashed has always moved.
+    /// Whether nothing has moved since, of what Terraform makes: which hosts a group that scales by itself has is no part
+    /// of it, and is asked each time. A configuration that cannot be hashed has always moved.
     pub fn is_settled(
         &self,
         location: &str,

@@ -8,6 +8,8 @@ pub mod deployment;
 pub mod drift;
 pub mod entry;
 pub mod event;
+#[cfg(feature = "cli")]
+pub mod freeze;
 pub mod id;
 pub mod infra;
 pub mod plan;

@@ -72,6 +72,11 @@ impl Plan {
         self.steps().find(|(i, _)| *i == index).map(|(_, step)| step)
     }
 
+    /// Whether nothing has to be done before the pivot.
+    pub fn begins_with_its_pivot(&self) -> bool {
+        self.stages.first().is_some_and(|stage| stage.steps == [Step::Commit])
+    }
+
     /// The indexes of each stage, in order.
     pub fn stage_indexes(&self) -> Vec<std::ops::Range<StepIndex>> {
         let mut from = 0;

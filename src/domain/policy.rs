@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::deployment::{Deployment, Hold, Kind, Outcome, Verdict};
-use super::id::CommitSha;
+use super::id::{CommitSha, EnvironmentName};
 use super::release::ReleaseRef;
+use super::time::Timestamp;
 use super::version::Version;
 
 /// How the commit of a target stands to the commit that serves.
@@ -44,6 +45,19 @@ pub struct Overrides {
     pub older: bool,
     /// `--fixes ID`: the user says that the target repairs what was withdrawn.
     pub fixes: bool,
+    /// `--override-freeze`.
+    pub freeze: bool,
+    /// `--override-order`.
+    pub order: bool,
+}
+
+/// What the environment's configuration asks for, as things are now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// A freeze in force: its reason, and when it ends.
+    pub frozen: Option<(String, Timestamp)>,
+    /// The environment in which a release has to be proven first, and whether the target is.
+    pub order: Option<(EnvironmentName, bool)>,
 }
 
 /// What a deploy would run into.
@@ -88,6 +102,22 @@ pub enum Refusal {
         /// What it went back to.
         good: String,
     },
+    /// The calendar says no.
+    #[error("deploys are frozen until {until}: {reason}")]
+    Frozen {
+        /// Until when.
+        until: String,
+        /// Why.
+        reason: String,
+    },
+    /// It has to be proven somewhere else first.
+    #[error("{target} is not proven in {environment}, where a release goes first")]
+    OutOfOrder {
+        /// The target, as people call it.
+        target: String,
+        /// The environment that comes first.
+        environment: EnvironmentName,
+    },
     /// The target is older than what serves, or beside it.
     #[error("{target} is {relation} {serving}, which serves")]
     NotNewer {
@@ -122,6 +152,7 @@ pub fn admit_deploy(
     named: bool,
     serving: Option<(&ReleaseRef, Ancestry)>,
     hold: Option<(&Hold, Withdrawal)>,
+    rules: &Rules,
     overrides: Overrides,
 ) -> Admission {
     let mut used = Vec::new();
@@ -139,6 +170,20 @@ pub fn admit_deploy(
                 });
             }
         }
+    }
+    if let Some((reason, until)) = &rules.frozen {
+        if !overrides.freeze {
+            let (until, reason) = (until.to_string(), reason.clone());
+            return Admission::Refused(Refusal::Frozen { until, reason });
+        }
+        used.push("override-freeze".to_owned());
+    }
+    if let Some((environment, false)) = &rules.order {
+        if !overrides.order {
+            let (target, environment) = (target.to_owned(), environment.clone());
+            return Admission::Refused(Refusal::OutOfOrder { target, environment });
+        }
+        used.push("override-order".to_owned());
     }
     if let Some((hold, withdrawal)) = hold {
         match judge_hold(target, hold, withdrawal) {

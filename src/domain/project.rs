@@ -7,7 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use super::deployment::{Deployment, Hold, Kind, Outcome, Phase, Verdict, Withdrawn};
+use super::deployment::{
+    Approval, Deployment, Given, Hold, Kind, NoApproval, Outcome, Phase, Verdict, Withdrawn,
+};
 use super::entry::Entry;
 use super::event::{Direction, Event, Started};
 use super::id::{CommitSha, DeploymentNumber, Digest, Stream};
@@ -83,6 +85,22 @@ pub enum Illegal {
         /// Where it is.
         phase: Phase,
     },
+    /// The approval does not count.
+    #[error("deployment {deployment} is not approved by this: {why}")]
+    NoApproval {
+        /// The deployment.
+        deployment: DeploymentNumber,
+        /// Why.
+        why: NoApproval,
+    },
+    /// The approval is of another plan.
+    #[error("deployment {deployment} has plan {plan}, and that is not what was approved")]
+    OtherPlan {
+        /// The deployment.
+        deployment: DeploymentNumber,
+        /// Its plan.
+        plan: Digest,
+    },
     /// There is nothing to lift.
     #[error("there is no hold")]
     NoHold,
@@ -107,7 +125,7 @@ pub fn reads(stream: &Stream, event: &Event) -> Vec<Key> {
             let version = &release.identity.version;
             vec![Key::of_service(service), Key::of_claim(service, version), Key::of_release(service, version)]
         }
-        Event::InfraStarted(_) | Event::InfraApplied(_) | Event::InfraFailed(_) => {
+        Event::InfraStarted(_) | Event::InfraApplied(_) | Event::InfraFailed(_) | Event::InfraHosts(_) => {
             vec![Key::of_environment(stream), Key::of_infra(stream)]
         }
         Event::ReleaseTagged { version, .. } => {
@@ -119,6 +137,13 @@ pub fn reads(stream: &Stream, event: &Event) -> Vec<Key> {
         _ => {
             let mut keys = vec![Key::of_environment(stream)];
             keys.extend(event.deployment().map(|n| Key::of_deployment(stream, n)));
+            // These can be the first of their stream: whether the ledger goes on elsewhere is then said here alone.
+            if matches!(
+                event,
+                Event::LeaseAcquired { .. } | Event::HoldSet { .. } | Event::VerdictMarked { .. }
+            ) {
+                keys.push(Key::of_service(service));
+            }
             keys
         }
     }
@@ -238,7 +263,7 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
     refuse_moved(entry, environment.moved_to.as_ref())?;
     match &entry.event {
         Event::LeaseAcquired { .. } | Event::LeaseReleased {} => {}
-        Event::InfraStarted(_) | Event::InfraApplied(_) | Event::InfraFailed(_) => {
+        Event::InfraStarted(_) | Event::InfraApplied(_) | Event::InfraFailed(_) | Event::InfraHosts(_) => {
             project_infra(entry, before, after);
         }
         Event::LedgerMoved { to } => {
@@ -310,10 +335,13 @@ fn project_infra(entry: &Entry, before: &Records, after: &mut Records) {
             record = InfraRecord {
                 open: false,
                 applied: Some(applied.as_ref().clone()),
+                // Outputs that name none that could be used are no reason to forget who was there.
+                hosts: record.hosts.filter(|_| applied.hosts.is_none()),
                 since: Some(entry.at),
                 actor: Some(entry.actor.clone()),
             };
         }
+        Event::InfraHosts(seen) => record.hosts = Some(seen.hosts.clone()),
         // One that failed may have done half: it stays open until one is known to be done.
         _ => record.open = true,
     }
@@ -354,6 +382,8 @@ fn begin(entry: &Entry, started: &Started) -> Deployment {
         withdrawn: started.withdrawn.clone(),
         sets_hold: started.sets_hold,
         keeps_hold: started.keeps_hold,
+        offline: started.offline.clone(),
+        approval: None,
         hosts: started.hosts.clone(),
         overrides: started.overrides.clone(),
         plan: None,
@@ -390,11 +420,34 @@ fn advance(
             deployment.return_point.clone_from(return_point);
         }
         Event::DeploymentResumed { .. } => {}
+        Event::ApprovalRequested { rule, .. } => {
+            if deployment.phase != Phase::Preparing || deployment.approval.is_some() || rule.needed == 0 {
+                return Err(out_of_order());
+            }
+            deployment.phase = Phase::Waiting;
+            deployment.approval = Some(Approval { rule: rule.clone(), given: Vec::new() });
+        }
+        Event::ApprovalGiven { plan, reason, .. } => {
+            let (Phase::Waiting, Some(approval)) = (deployment.phase, &mut deployment.approval) else {
+                return Err(out_of_order());
+            };
+            if let Some(own) = deployment.plan.as_ref().filter(|own| *own != plan) {
+                return Err(Illegal::OtherPlan { deployment: deployment.number, plan: own.clone() });
+            }
+            approval
+                .judge(&deployment.actor, &entry.actor)
+                .map_err(|why| Illegal::NoApproval { deployment: deployment.number, why })?;
+            approval.given.push(Given { actor: entry.actor.clone(), at: entry.at, reason: reason.clone() });
+            if approval.is_given() {
+                deployment.phase = Phase::Preparing;
+            }
+        }
         Event::StepStarted { step, exposes } => {
             let forward = step.direction == Direction::Forward;
             // The plan, and with it the return point, is durable before anything happens; and once it goes back,
             // it never goes forward again. A single host is also put back while the others go on.
-            let fits = deployment.plan.is_some() && !(forward && deployment.phase == Phase::RollingBack);
+            let fits = deployment.plan.is_some()
+                && !(forward && matches!(deployment.phase, Phase::RollingBack | Phase::Waiting));
             if !fits {
                 return Err(out_of_order());
             }
@@ -429,7 +482,7 @@ fn advance(
             deployment.phase = Phase::RollingBack;
         }
         Event::Committed { .. } => {
-            if deployment.phase == Phase::RollingBack || deployment.plan.is_none() {
+            if matches!(deployment.phase, Phase::RollingBack | Phase::Waiting) || deployment.plan.is_none() {
                 return Err(out_of_order());
             }
             deployment.committed = true;

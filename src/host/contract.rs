@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::wire::offline::FallBack;
 use super::wire::{Authority, Command, HostErrorCode, Observation};
 use super::{Fleet, Task};
-use crate::domain::deployment::Kind;
+use crate::domain::actor::{Actor, ActorSource};
+use crate::domain::deployment::{Kind, Offline};
 use crate::domain::id::{DeploymentNumber, Digest, Fence, HostName, Token};
 use crate::domain::release::ReleaseRef;
 use crate::domain::run::RunConfig;
+use crate::domain::time::Timestamp;
 
 /// A lease and a deployment under it.
 pub fn authority(number: u64, deployment: DeploymentNumber) -> Authority {
@@ -65,6 +68,7 @@ pub async fn suite(fleet: &dyn Fleet, host: &HostName, one: &ReleaseRef, two: &R
     trial_and_commit(fleet, host, two).await;
     rollback_commits_at_once(fleet, host, one).await;
     invariant_3_an_older_fence_is_refused(fleet, host).await;
+    invariant_3_a_host_that_fell_back_obeys_no_lease_until_the_ledger_knows(fleet, host, one, two).await;
 }
 
 fn serving(observation: &Observation) -> Option<&Digest> {
@@ -149,4 +153,56 @@ async fn invariant_3_an_older_fence_is_refused(fleet: &dyn Fleet, host: &HostNam
         assert_eq!(refused, Err(HostErrorCode::Fenced));
     }
     assert!(ask(fleet, host, Command::Observe {}).await.is_ok(), "reading needs no fence");
+}
+
+/// A way back by somebody who has no ledger.
+pub fn fall_back(nonce: u8, to: &ReleaseRef) -> Command {
+    let offline = Offline {
+        nonce: Token::from_bits([nonce; 16]),
+        at: Timestamp::from_millis(1_800_000_000_000).unwrap(),
+        actor: Actor { name: "ada".to_owned(), source: ActorSource::Os, run_url: None },
+        machine: "laptop".to_owned(),
+        reason: None,
+    };
+    Command::FallBack(Box::new(FallBack { offline, to: to.digest.clone(), secrets: BTreeMap::new() }))
+}
+
+async fn invariant_3_a_host_that_fell_back_obeys_no_lease_until_the_ledger_knows(
+    fleet: &dyn Fleet,
+    host: &HostName,
+    one: &ReleaseRef,
+    two: &ReleaseRef,
+) {
+    let nowhere = ask(fleet, host, fall_back(1, &release("9.9.9"))).await;
+    assert_eq!(nowhere, Err(HostErrorCode::Gone), "no slot holds it");
+    let open = ask(fleet, host, Command::Claim { authority: authority(5, 5) }).await.unwrap();
+    assert_eq!((open.offline, open.slots.len()), (None, 2), "what is refused closes nothing");
+    for _ in 0..2 {
+        let back = ask(fleet, host, fall_back(1, two)).await.unwrap();
+        assert_eq!(serving(&back), Some(&two.digest));
+        assert!(back.serving().unwrap().healthy);
+        let mark = back.offline.unwrap();
+        assert_eq!((mark.from.release, mark.from.deployment), (one.clone(), 4));
+        assert_eq!((mark.to.release, mark.to.deployment), (two.clone(), 3));
+    }
+    for who in [authority(5, 5), authority(6, 6)] {
+        for command in [
+            Command::Claim { authority: who.clone() },
+            prepare(&who, one),
+            shift(&who, Kind::Deploy),
+            Command::Revert { authority: who.clone() },
+            Command::Reopen { authority: who.clone(), nonce: Token::from_bits([2; 16]) },
+        ] {
+            let verb = command.verb();
+            assert_eq!(ask(fleet, host, command).await.err(), Some(HostErrorCode::Ahead), "{verb}");
+        }
+    }
+    for _ in 0..2 {
+        let reopen = Command::Reopen { authority: authority(6, 6), nonce: Token::from_bits([1; 16]) };
+        let opened = ask(fleet, host, reopen).await.unwrap();
+        assert_eq!((opened.offline.as_ref(), serving(&opened)), (None, Some(&two.digest)));
+    }
+    let late = ask(fleet, host, Command::Claim { authority: authority(5, 5) }).await;
+    assert_eq!(late, Err(HostErrorCode::Fenced), "the lease that opened it is the oldest that it obeys");
+    assert!(ask(fleet, host, Command::Claim { authority: authority(7, 7) }).await.is_ok());
 }

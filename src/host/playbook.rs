@@ -115,6 +115,7 @@ fn assumed(serving: Option<(&Authority, &ReleaseRef)>) -> Observation {
         committed: view.as_ref().map(|view| view.slot),
         slots: view.into_iter().collect(),
         trial: None,
+        offline: None,
     }
 }
 
@@ -166,6 +167,10 @@ impl Fleet for OwnPlaybook {
                 each(hosts, &Ok(assumed(back.map(|release| (authority, release)))))
             }
             Command::Observe {} => each(hosts, &Ok(assumed(None))),
+            Command::FallBack(_) | Command::Reopen { .. } => {
+                let text = "a playbook of your own keeps no earlier release on its hosts: run it by hand with the digest to serve";
+                each(hosts, &Err(HostError::new(HostErrorCode::Refused, text)))
+            }
         }
     }
 }

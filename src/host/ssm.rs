@@ -68,19 +68,23 @@ impl Ssm {
 
     async fn ask(&self, instance: &str, request: &str) -> HostResult {
         let command = self.api.send(instance, request, &*self.clock).await?;
-        let (mut pause, mut waited) = (PAUSES.0, Duration::ZERO);
-        while waited < LIMIT {
+        let mut pause = PAUSES.0;
+        // By the clock and not by the pauses: a look that hangs takes time too.
+        let start = self.clock.elapsed();
+        while self.clock.elapsed().saturating_sub(start) < LIMIT {
             self.clock.sleep(pause).await;
-            waited += pause;
             pause = (pause * 3 / 2).min(PAUSES.1);
             match self.api.look(instance, &command).await? {
                 State::Open => {}
                 State::Ended(result) => return *result,
             }
         }
-        self.api.cancel(instance, &command).await;
+        let cancelled = match self.api.cancel(instance, &command).await {
+            Ok(()) => "was asked to stop".to_owned(),
+            Err(fault) => format!("could not be cancelled and may still run ({fault})"),
+        };
         let message = format!(
-            "no answer within {} s; the command {command} was cancelled, and whether the host acted is not known",
+            "no answer within {} s; the command {command} {cancelled}, and whether the host acted is not known",
             LIMIT.as_secs()
         );
         Err(HostError::new(HostErrorCode::NoAnswer, message))

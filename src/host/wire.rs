@@ -2,7 +2,10 @@
 //! verdict as exit code. Whoever carries it (Ansible, a local process, later SSH and SSM) never looks inside.
 
 pub mod address;
+pub mod offline;
 pub mod redact;
+
+pub use address::{Bastion, HostAddress};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,10 +13,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::deployment::Kind;
-use crate::domain::id::{DeploymentNumber, Digest, EnvironmentName, Fence, HostName, ServiceName, Token};
+use crate::domain::id::{DeploymentNumber, Digest, EnvironmentName, Fence, ServiceName, Token};
 use crate::domain::release::ReleaseRef;
 use crate::domain::run::RunConfig;
 use crate::domain::time::Timestamp;
+use offline::{FallBack, Mark};
 
 /// Raised when a request or an answer changes its meaning. Both sides refuse another one.
 pub const PROTOCOL: u32 = 1;
@@ -120,6 +124,15 @@ pub enum Command {
         /// Seconds that requests may take before they are cut.
         drain_seconds: u64,
     },
+    /// Go back without any ledger, and close the host to every lease until the ledger knows. Done already: nothing.
+    FallBack(Box<FallBack>),
+    /// The ledger knows: open the host to this lease and to those after it. Open already: nothing.
+    Reopen {
+        /// Who asks.
+        authority: Authority,
+        /// Which [`FallBack`] was recorded.
+        nonce: Token,
+    },
 }
 
 impl Command {
@@ -134,19 +147,22 @@ impl Command {
             Self::Commit { .. } => "commit",
             Self::Revert { .. } => "revert",
             Self::Retire { .. } => "retire",
+            Self::FallBack(_) => "fall_back",
+            Self::Reopen { .. } => "reopen",
         }
     }
 
-    /// Who asks, for all but `observe`.
+    /// Who asks, for all but `observe`, and `fall_back`, which has no lease.
     pub fn authority(&self) -> Option<&Authority> {
         match self {
-            Self::Observe {} => None,
+            Self::Observe {} | Self::FallBack(_) => None,
             Self::Claim { authority }
             | Self::Prepare { authority, .. }
             | Self::Discard { authority }
             | Self::Shift { authority, .. }
             | Self::Commit { authority }
             | Self::Revert { authority }
+            | Self::Reopen { authority, .. }
             | Self::Retire { authority, .. } => Some(authority),
         }
     }
@@ -242,6 +258,9 @@ pub struct Observation {
     /// An open shift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<TrialView>,
+    /// It went back without the ledger, which does not know yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<Mark>,
 }
 
 impl Observation {
@@ -286,6 +305,8 @@ pub enum HostErrorCode {
     Refused,
     /// An older fence than the host has seen, or another ledger's.
     Fenced,
+    /// It went back without the ledger, which has to know first.
+    Ahead,
     /// The image could not be pulled, or is not what the digest says.
     Image,
     /// The candidate did not become healthy.
@@ -345,44 +366,4 @@ pub enum AnswerResult {
     Done(Box<Observation>),
     /// Not done.
     Failed(HostError),
-}
-
-/// A host as relman reaches it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HostAddress {
-    /// Its name.
-    pub name: HostName,
-    /// Address or DNS name.
-    pub address: String,
-    /// SSH port.
-    #[serde(default = "ssh_port")]
-    pub port: u16,
-    /// The user to log in as.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// Pinned host keys, as lines of an OpenSSH public key file (`ssh-ed25519 AAAA…`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub host_keys: Vec<String>,
-}
-
-/// A host through which others are reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bastion {
-    /// Address or DNS name.
-    pub address: String,
-    /// SSH port.
-    #[serde(default = "ssh_port")]
-    pub port: u16,
-    /// The user to log in as; none: as at the hosts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// Pinned host keys, as those of a host.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub host_keys: Vec<String>,
-}
-
-fn ssh_port() -> u16 {
-    22
 }

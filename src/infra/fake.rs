@@ -1,15 +1,16 @@
 //! Infrastructure in memory, stricter than the real one: a plan on a state that moved is refused, and nothing happens
 //! without the lock.
 
+pub mod groups;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::Notify;
 
 use super::contract::Bench;
-use super::{Change, Changes, InfraError, Infrastructure, Lock, Outputs, SavedPlan};
+use super::{Change, Changes, InfraError, Infrastructure, Lock, Locking, Outputs, SavedPlan};
 use crate::domain::id::Digest;
 use crate::domain::infra::StateId;
 use crate::interrupt::Interrupt;
@@ -205,10 +206,12 @@ impl Infrastructure for FakeInfra {
         Ok(world.written.clone())
     }
 
-    async fn plan(&self, _: Duration, _: &Interrupt) -> Result<Box<dyn SavedPlan>, InfraError> {
+    async fn plan(&self, lock: Locking, _: &Interrupt) -> Result<Box<dyn SavedPlan>, InfraError> {
         let mut world = self.asked()?;
-        world.take_lock("OperationTypePlan")?;
-        world.lock = None;
+        if matches!(lock, Locking::Wait(_)) {
+            world.take_lock("OperationTypePlan")?;
+            world.lock = None;
+        }
         world.plans += 1;
         Ok(Box::new(FakePlan {
             infra: self.clone(),

@@ -3,12 +3,16 @@
 //! Invariant: every text that gets past here is what it should be, as if it stood in `relman.toml`; all that is wrong
 //! is told at once.
 
+mod group;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use group::{Group, Joined, Listing, Template, join};
 
 use super::Outputs;
 use crate::domain::id::{EnvironmentName, HostName, ServiceName};
@@ -90,13 +94,19 @@ pub struct InfraConfig {
     /// The document of Systems Manager, where hosts are reached that way.
     #[serde(default)]
     pub ssm_document: Option<String>,
+    /// The Auto Scaling group, where hosts come and go by themselves.
+    #[serde(default)]
+    pub autoscaling_group: Option<String>,
+    /// How a host of the group is reached that came after the last apply.
+    #[serde(default)]
+    pub host_template: Option<Value>,
 }
 
 /// What the outputs come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inventory {
-    /// The hosts; at least one.
-    pub hosts: Vec<InventoryHost>,
+    /// The hosts, and the group that they are in; at least one, or a group.
+    pub listing: Listing,
     /// The surroundings.
     pub config: InfraConfig,
 }
@@ -139,6 +149,22 @@ pub enum InventoryError {
     /// The list of hosts is empty.
     #[error("the output {HOSTS} names no host")]
     NoHosts,
+    /// The group that the hosts are in is empty.
+    #[error("the Auto Scaling group {group} has no member")]
+    NoMembers {
+        /// The group.
+        group: String,
+    },
+    /// A host came, and nothing says how it is reached.
+    #[error(
+        "{id} is in the Auto Scaling group {group}, and neither {HOSTS} nor a host_template in {CONFIG} says how it is reached"
+    )]
+    NoTemplate {
+        /// The group.
+        group: String,
+        /// The instance.
+        id: String,
+    },
     /// The outputs are another's.
     #[error("the output {CONFIG} is of {what} {found}, and not of {wanted}")]
     Elsewhere {
@@ -163,12 +189,7 @@ pub fn read(outputs: &Outputs, expected: &Expected<'_>) -> Result<Inventory, Inv
         return Err(InventoryError::NeverApplied);
     }
     let mut problems = Problems::default();
-    let config = match outputs.get(CONFIG) {
-        None | Some(Value::Null) => InfraConfig::default(),
-        Some(value) => problems.parse(CONFIG, value).unwrap_or_default(),
-    };
-    belongs("service", &config.service, expected.service.as_str())?;
-    belongs("environment", &config.environment, expected.environment.as_str())?;
+    let config = problems.config(outputs, expected)?;
     let listed = match outputs.get(HOSTS) {
         None | Some(Value::Null) => return Err(InventoryError::NoOutput),
         Some(Value::Array(listed)) => listed.as_slice(),
@@ -186,11 +207,21 @@ pub fn read(outputs: &Outputs, expected: &Expected<'_>) -> Result<Inventory, Inv
             host.ssm_document.get_or_insert_with(|| document.clone());
         }
     }
+    let group = group::group(&mut problems, &config, expected.private);
     match problems.0 {
         problems if !problems.is_empty() => Err(InventoryError::Invalid(problems)),
-        _ if hosts.is_empty() => Err(InventoryError::NoHosts),
-        _ => Ok(Inventory { hosts, config }),
+        _ if hosts.is_empty() && group.is_none() => Err(InventoryError::NoHosts),
+        _ => Ok(Inventory { listing: Listing { hosts, group }, config }),
     }
+}
+
+/// Whether outputs, where there are any, are of this service and environment. Whatever else may be wrong with them is
+/// not looked at.
+///
+/// # Errors
+/// When they are another's.
+pub fn belong(outputs: &Outputs, expected: &Expected<'_>) -> Result<(), InventoryError> {
+    Problems::default().config(outputs, expected).map(|_| ())
 }
 
 fn belongs(what: &'static str, found: &Option<String>, wanted: &str) -> Result<(), InventoryError> {
@@ -226,45 +257,68 @@ impl Problems {
         }
     }
 
+    fn config(&mut self, outputs: &Outputs, expected: &Expected<'_>) -> Result<InfraConfig, InventoryError> {
+        let config = match outputs.get(CONFIG) {
+            None | Some(Value::Null) => InfraConfig::default(),
+            Some(value) => self.parse(CONFIG, value).unwrap_or_default(),
+        };
+        belongs("service", &config.service, expected.service.as_str())?;
+        belongs("environment", &config.environment, expected.environment.as_str())?;
+        Ok(config)
+    }
+
     fn hosts(&mut self, listed: &[Value], private: bool) -> Vec<InventoryHost> {
-        let mut names: BTreeMap<HostName, usize> = BTreeMap::new();
-        let mut ways: BTreeMap<(String, u16, Option<String>), usize> = BTreeMap::new();
         let mut hosts = Vec::new();
         for (n, value) in listed.iter().enumerate() {
             let at = format!("{HOSTS}[{n}]");
-            let Some(host) = self.parse::<InventoryHost>(&at, value) else { continue };
-            self.reached(&at, &host.address, host.port, host.user.as_deref(), &host.host_keys);
-            if private && is_address(&host.address) {
-                let reason = public(&host.address);
-                self.ensure(reason.is_none(), &format!("{at}.address"), || reason.unwrap_or_default());
+            if let Some(host) = self.host(&at, value, private) {
+                hosts.push((at, host));
             }
-            if let Some(id) = &host.ssm_id {
-                self.ensure(is_instance(id), &format!("{at}.ssm_id"), || {
-                    format!("{} is no id of an instance, such as i-0123456789abcdef0", shown(id))
-                });
-            }
-            if let Some(bastion) = &host.bastion {
-                let at = format!("{at}.bastion");
-                self.reached(
-                    &at,
-                    &bastion.address,
-                    bastion.port,
-                    bastion.user.as_deref(),
-                    &bastion.host_keys,
-                );
-            }
-            if let Some(first) = names.insert(host.name.clone(), n) {
-                self.add(format!("{at}.name"), format!("{} is {HOSTS}[{first}] already", host.name));
+        }
+        self.doubles(hosts.iter().map(|(at, host)| (at.as_str(), host)));
+        hosts.into_iter().map(|(_, host)| host).collect()
+    }
+
+    /// One host, by itself.
+    fn host(&mut self, at: &str, value: &Value, private: bool) -> Option<InventoryHost> {
+        let host = self.parse::<InventoryHost>(at, value)?;
+        self.reached(at, &host.address, host.port, host.user.as_deref(), &host.host_keys);
+        if private && is_address(&host.address) {
+            let reason = public(&host.address);
+            self.ensure(reason.is_none(), &format!("{at}.address"), || reason.unwrap_or_default());
+        }
+        if let Some(id) = &host.ssm_id {
+            self.ensure(is_instance(id), &format!("{at}.ssm_id"), || {
+                format!("{} is no id of an instance, such as i-0123456789abcdef0", shown(id))
+            });
+        }
+        if let Some(bastion) = &host.bastion {
+            let at = format!("{at}.bastion");
+            self.reached(&at, &bastion.address, bastion.port, bastion.user.as_deref(), &bastion.host_keys);
+        }
+        Some(host)
+    }
+
+    /// No two of them may be one: each with its place.
+    fn doubles<'a>(&mut self, hosts: impl Iterator<Item = (&'a str, &'a InventoryHost)>) {
+        let mut names = BTreeMap::new();
+        let mut ways = BTreeMap::new();
+        let mut instances = BTreeMap::new();
+        for (at, host) in hosts {
+            if let Some(first) = names.insert(&host.name, at) {
+                self.add(format!("{at}.name"), format!("{} is {first} already", host.name));
             }
             // Behind different bastions the same private address is another host.
-            let behind = host.bastion.as_ref().map(|bastion| bastion.address.clone());
-            if let Some(first) = ways.insert((host.address.clone(), host.port, behind), n) {
-                let reason = format!("{HOSTS}[{first}] has the same address and port");
-                self.add(format!("{at}.address"), reason);
+            let behind = host.bastion.as_ref().map(|bastion| &bastion.address);
+            if let Some(first) = ways.insert((&host.address, host.port, behind), at) {
+                self.add(format!("{at}.address"), format!("{first} has the same address and port"));
             }
-            hosts.push(host);
+            if let Some(id) = &host.ssm_id
+                && let Some(first) = instances.insert(id, at)
+            {
+                self.add(format!("{at}.ssm_id"), format!("{first} is the same instance"));
+            }
         }
-        hosts
     }
 
     fn reached(&mut self, at: &str, address: &str, port: u16, user: Option<&str>, keys: &[String]) {

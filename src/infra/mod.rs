@@ -4,11 +4,13 @@
 //! Invariants: only a saved plan can be applied, so what is done is what was shown; a lock is never broken; values
 //! of resources never leave it, only their addresses and what happens to them.
 
+pub mod autoscaling;
 #[cfg(test)]
 pub mod contract;
 #[cfg(test)]
 pub mod fake;
 pub mod inventory;
+pub mod members;
 pub mod terraform;
 
 use std::fmt;
@@ -117,6 +119,15 @@ pub struct Lock {
     pub path: String,
 }
 
+/// What a plan does about the state's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locking {
+    /// Takes it; somebody else may hold it for so long.
+    Wait(Duration),
+    /// Leaves it alone: a look with rights to read and none to lock. Somebody may be writing meanwhile.
+    Leave,
+}
+
 /// A plan that was made and can be applied as it is.
 #[async_trait::async_trait]
 pub trait SavedPlan: Send {
@@ -149,7 +160,7 @@ pub trait Infrastructure: Send + Sync {
     /// Why not.
     async fn validate(&self) -> Result<(), InfraError>;
 
-    /// Whether nobody holds the state's lock. Changes nothing.
+    /// Whether nobody holds the state's lock, found out by taking it for a moment: that is a write.
     ///
     /// # Errors
     /// [`InfraError::Locked`], or why it cannot be told.
@@ -173,11 +184,11 @@ pub trait Infrastructure: Send + Sync {
     /// When they cannot be read.
     async fn outputs(&self) -> Result<Outputs, InfraError>;
 
-    /// Compares configuration, state and reality. `wait` is how long somebody else may hold the lock.
+    /// Compares configuration, state and reality. Also what was planned without the lock is applied with it.
     ///
     /// # Errors
-    /// When it cannot be planned, or somebody holds the lock.
-    async fn plan(&self, wait: Duration, stop: &Interrupt) -> Result<Box<dyn SavedPlan>, InfraError>;
+    /// When it cannot be planned, or somebody holds the lock that is to be taken.
+    async fn plan(&self, lock: Locking, stop: &Interrupt) -> Result<Box<dyn SavedPlan>, InfraError>;
 }
 
 /// Why it could not be done.
@@ -212,6 +223,8 @@ pub enum InfraError {
         directory: String,
         /// What Terraform said.
         said: String,
+        /// All that it said, redacted.
+        log: String,
     },
     /// Somebody holds the state's lock, or died with it.
     #[error("the state of {directory} is locked by {} since {}", .lock.who, .lock.created)]
@@ -254,6 +267,14 @@ pub enum InfraError {
         #[source]
         source: serde_json::Error,
     },
+    /// It said more than is kept, and half of it would be read as something else.
+    #[error("{what} said more than {limit} MiB")]
+    TooMuch {
+        /// What.
+        what: String,
+        /// What is kept.
+        limit: u64,
+    },
     /// The operating system did not let it.
     #[error("{what} cannot be done")]
     Io {
@@ -275,7 +296,7 @@ impl InfraError {
             Self::Stale { .. } => "stale",
             Self::Stopped { .. } => "interrupted",
             Self::Failed { .. } => "failed",
-            Self::Unreadable { .. } => "unreadable",
+            Self::Unreadable { .. } | Self::TooMuch { .. } => "unreadable",
             Self::Io { .. } => "io",
         }
     }
@@ -283,7 +304,7 @@ impl InfraError {
     /// All that was said, where there is more than the message.
     pub fn log(&self) -> Option<&str> {
         match self {
-            Self::Failed { log, .. } => Some(log),
+            Self::Failed { log, .. } | Self::NotInitialised { log, .. } => Some(log),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! A plan lies in a directory that only this user may read, and goes away with it: it holds values of resources.
 
+mod applied;
 mod argv;
 mod environment;
 mod said;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Changes, InfraError, Infrastructure, Outputs, SavedPlan};
+use super::{Changes, InfraError, Infrastructure, Locking, Outputs, SavedPlan};
 use crate::child::folder::Folder;
 use crate::child::{Printed, Program};
 use crate::domain::id::Digest;
@@ -34,6 +35,9 @@ pub const OLDEST: &str = "1.11.0";
 
 const COMMAND: &str = "terraform";
 const PLAN: &str = "plan";
+const INIT: &str = "terraform init";
+/// Most that is kept of what it says, in MiB: a plan as JSON tells everything that it knows of every resource.
+const KEPT: u64 = 64;
 
 /// One configuration, in one workspace.
 #[derive(Debug, Clone)]
@@ -86,7 +90,7 @@ impl Terraform {
         self.did_init.store(true, Ordering::Relaxed);
         let inner = &self.inner;
         let printed = inner.run(argv::init(&inner.root), &Interrupt::default()).await?;
-        if printed.rc == 0 { Ok(()) } else { Err(inner.failed("terraform init", &printed)) }
+        if printed.rc == 0 { Ok(()) } else { Err(inner.failed(INIT, &printed)) }
     }
 
     /// Runs it, initialised. That it must be is known beforehand, or it says so; once is enough.
@@ -105,7 +109,13 @@ impl Terraform {
     /// The same, for what must succeed.
     async fn good(&self, what: &str, argv: Vec<OsString>) -> Result<String, InfraError> {
         let printed = self.run(argv, &Interrupt::default()).await?;
-        if printed.rc == 0 { Ok(printed.stdout) } else { Err(self.inner.failed(what, &printed)) }
+        if printed.rc != 0 {
+            return Err(self.inner.failed(what, &printed));
+        }
+        match printed.cut {
+            true => Err(InfraError::TooMuch { what: what.to_owned(), limit: KEPT }),
+            false => Ok(printed.stdout),
+        }
     }
 }
 
@@ -123,7 +133,7 @@ impl Inner {
         if !self.root.directory.is_dir() {
             return Err(InfraError::NoConfiguration { directory: self.root.shown.clone() });
         }
-        let mut program = Program::new(COMMAND);
+        let mut program = Program::new(COMMAND).keeping(KEPT * 1024 * 1024);
         program.command.args(argv).env_clear().envs(&self.environment).current_dir(&self.root.directory);
         program.run(stop.raised()).await.map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => InfraError::Missing { command: COMMAND.to_owned() },
@@ -141,17 +151,21 @@ impl Inner {
                 lock: Box::new(lock),
             };
         }
-        let said = self.redactor.text(&said::first_error(&text));
+        let said = match said::first_error(&text) {
+            Some(said) => self.redactor.text(&said),
+            None => format!("it ended with exit status {} and said nothing", printed.rc),
+        };
+        // What goes to stdout shows values of resources; but init tells there how far it came.
+        let before = if what == INIT { said::plain(&printed.stdout) } else { String::new() };
+        let log = self.redactor.text(&(before + &text));
         if said::no_configuration(&text) {
             InfraError::NoConfiguration { directory }
         } else if said::is_stale(&text) {
             InfraError::Stale { directory }
         } else if said::needs_init(&text) {
-            InfraError::NotInitialised { directory, said }
+            InfraError::NotInitialised { directory, said, log }
         } else {
-            let what = format!("{what} in {directory}");
-            let log = self.redactor.text(&said::plain(&format!("{}{}", printed.stdout, printed.stderr)));
-            InfraError::Failed { what, said, log }
+            InfraError::Failed { what: format!("{what} in {directory}"), said, log }
         }
     }
 }
@@ -173,12 +187,19 @@ impl SavedPlan for PlanFile {
     async fn apply(self: Box<Self>, stop: &Interrupt) -> Result<String, InfraError> {
         let argv = argv::apply(&self.inner.root, &self.folder.path().join(PLAN), self.wait);
         let printed = self.inner.run(argv, stop).await?;
+        let told = applied::read(&printed.stdout);
         if printed.rc == 0 {
-            return Ok(self.inner.redactor.text(&said::plain(&printed.stdout)));
+            return Ok(self.inner.redactor.text(&told.log));
         }
-        match self.inner.failed("terraform apply", &printed) {
+        // Its errors are on stdout now; what it did before them belongs to the log.
+        let errors = Printed { stderr: told.errors + &printed.stderr, stdout: String::new(), ..printed };
+        match self.inner.failed("terraform apply", &errors) {
             InfraError::Failed { .. } if stop.is_raised() => {
                 Err(InfraError::Stopped { what: format!("terraform apply in {}", self.inner.root.shown) })
+            }
+            InfraError::Failed { what, said, .. } => {
+                let log = self.inner.redactor.text(&(told.log + &said::plain(&errors.stderr)));
+                Err(InfraError::Failed { what, said, log })
             }
             error => Err(error),
         }
@@ -227,7 +248,7 @@ impl Infrastructure for Terraform {
                 let said = self.inner.redactor.text(&why);
                 let directory = self.inner.root.shown.clone();
                 Err(match said::needs_init(&why) {
-                    true => InfraError::NotInitialised { directory, said },
+                    true => InfraError::NotInitialised { directory, said, log: String::new() },
                     false => {
                         let what = format!("terraform validate in {directory}");
                         InfraError::Failed { what, said, log: String::new() }
@@ -276,11 +297,11 @@ impl Infrastructure for Terraform {
         Ok(outputs.into_iter().map(|(name, output)| (name, output.value)).collect())
     }
 
-    async fn plan(&self, wait: Duration, stop: &Interrupt) -> Result<Box<dyn SavedPlan>, InfraError> {
+    async fn plan(&self, lock: Locking, stop: &Interrupt) -> Result<Box<dyn SavedPlan>, InfraError> {
         let making = |source| InfraError::Io { what: "making a temporary directory".to_owned(), source };
         let folder = Folder::make().map_err(making)?;
         let file = folder.path().join(PLAN);
-        let printed = self.run(argv::plan(&self.inner.root, &file, wait), stop).await?;
+        let printed = self.run(argv::plan(&self.inner.root, &file, lock), stop).await?;
         if !is_done(&printed) {
             return Err(match self.inner.failed("terraform plan", &printed) {
                 InfraError::Failed { .. } if stop.is_raised() => {
@@ -292,6 +313,10 @@ impl Infrastructure for Terraform {
         let text = self.good("terraform show", argv::show(&self.inner.root, &file)).await?;
         let changes = shown::changes(&text, printed.rc == 2)
             .map_err(|source| InfraError::Unreadable { what: "terraform show".to_owned(), source })?;
+        let wait = match lock {
+            Locking::Wait(wait) => wait,
+            Locking::Leave => Duration::ZERO,
+        };
         Ok(Box::new(PlanFile { inner: self.inner.clone(), changes, folder, wait }))
     }
 }

@@ -7,10 +7,13 @@ pub(crate) mod fence;
 pub(crate) mod fixture;
 pub(crate) mod import;
 pub(crate) mod lease;
+pub(crate) mod linear;
 #[cfg(feature = "cli")]
 pub(crate) mod model;
 pub(crate) mod page;
 pub(crate) mod race;
+#[cfg(feature = "cli")]
+pub(crate) mod scale;
 
 /// One test per case.
 macro_rules! each {

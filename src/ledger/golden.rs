@@ -1,5 +1,7 @@
 //! Every kind of entry against `ledger-schema/entry.schema.json` and the golden files.
 
+// Long because: one example of each kind of entry.
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -8,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::contract::fixture::*;
 use crate::domain::actor::{Actor, ActorSource};
-use crate::domain::deployment::{Kind, Outcome, ReturnPoint, Verdict, Withdrawn};
+use crate::domain::deployment::{ApprovalRule, Kind, Offline, Outcome, ReturnPoint, Verdict, Withdrawn};
 use crate::domain::entry::{ChainHash, Draft, Head, SCHEMA, Sealed};
 use crate::domain::event::{Direction, Event, Started, StepError, StepRef};
 use crate::domain::id::{Digest, HostName};
-use crate::domain::infra::{InfraApplied, InfraFailed, InfraStarted, StateId};
+use crate::domain::infra::{InfraApplied, InfraFailed, InfraHosts, InfraStarted, StateId};
 use crate::domain::release::Release;
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +60,7 @@ fn deployments(full: bool) -> Vec<Event> {
             withdrawn: full.then_some(withdrawn),
             sets_hold: full,
             keeps_hold: false,
+            offline: None,
             overrides: if full { vec!["allow_older".into()] } else { vec![] },
         })),
         Event::DeploymentPlanned {
@@ -126,6 +129,24 @@ fn others(full: bool) -> Vec<Event> {
                 evidence: full.then(|| Digest::of(b"evidence")),
             },
         })),
+        Event::InfraHosts(InfraHosts { hosts: Digest::of(b"hosts") }),
+        Event::ApprovalRequested {
+            deployment: 142,
+            rule: ApprovalRule {
+                needed: 2,
+                four_eyes: full,
+                approvers: if full {
+                    vec!["oidc:ada".into(), "sts:arn:aws:iam::1:user/bob".into()]
+                } else {
+                    vec![]
+                },
+            },
+        },
+        Event::ApprovalGiven {
+            deployment: 142,
+            plan: Digest::of(b"plan"),
+            reason: full.then(|| "looked at it".into()),
+        },
         Event::ReleaseTagged {
             version: version("1.4.2"),
             tags: vec!["v1.4.2".into(), "git:v1.4.2".into()],
@@ -164,13 +185,28 @@ fn beside() -> Event {
     Event::DeploymentStarted(Box::new(Started { keeps_hold: true, ..*started }))
 }
 
+/// A rollback that was done without the ledger.
+fn afterwards() -> Event {
+    let Some(Event::DeploymentStarted(started)) = deployments(true).into_iter().next() else {
+        unreachable!("the first of the list")
+    };
+    let offline = Offline {
+        nonce: token(9),
+        at: at(1),
+        actor: actor(),
+        machine: "laptop".into(),
+        reason: Some("all of it is down".into()),
+    };
+    Event::DeploymentStarted(Box::new(Started { offline: Some(offline), ..*started }))
+}
+
 /// One entry of each kind, and one with the least where there are optional fields.
 fn examples() -> Vec<(String, Sealed)> {
     let full = plain().into_iter().chain(deployments(true)).chain(others(true)).map(|event| (event, true));
     let least = deployments(false).into_iter().chain(others(false)).map(|event| (event, false));
     full.map(|(event, full)| (event, full, ""))
         .chain(least.map(|(event, full)| (event, full, ".least")))
-        .chain(std::iter::once((beside(), true, ".beside")))
+        .chain([(beside(), true, ".beside"), (afterwards(), true, ".offline")])
         .map(|(event, full, suffix)| {
             let stream = match event.kind() {
                 "version.claimed" | "release.bound" | "release.tagged" => releases(),
@@ -353,6 +389,20 @@ fn golden_entries_of_every_schema_read_forever() {
         }
     }
     assert!(count >= examples().len(), "{count}");
+}
+
+#[test]
+fn what_an_entry_about_the_infrastructure_names_is_copied_with_it() {
+    for (name, sealed) in examples() {
+        let event = &sealed.entry.event;
+        if !event.kind().starts_with("infra.") {
+            continue;
+        }
+        let mut data = value(&sealed)["data"].take();
+        // A hash of files, and no artifact.
+        data.as_object_mut().unwrap().remove("configuration");
+        assert_eq!(data.to_string().matches("sha256:").count(), event.artifacts().len(), "{name}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{Lease, LeaseView, Ledger, LedgerError, Location, Page, Take};
@@ -37,12 +38,24 @@ pub struct RetryLedger {
     inner: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     budget: Budget,
+    tell: Box<Tell>,
+    told: AtomicBool,
 }
+
+type Tell = dyn Fn(&str) + Send + Sync;
+
+/// Whoever looks on hears after this much time that somebody is waiting.
+const SILENCE: Duration = Duration::from_secs(3);
 
 impl RetryLedger {
     /// Around a ledger.
     pub fn new(inner: Arc<dyn Ledger>, clock: Arc<dyn Clock>, budget: Budget) -> Self {
-        Self { inner, clock, budget }
+        Self { inner, clock, budget, tell: Box::new(|_| {}), told: AtomicBool::new(false) }
+    }
+
+    /// Says so, once in an outage, where a call takes long.
+    pub fn telling(self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { tell: Box::new(tell), ..self }
     }
 
     async fn retry<T, F>(&self, call: impl Fn() -> F + Send + Sync) -> Result<T, LedgerError>
@@ -55,11 +68,19 @@ impl RetryLedger {
         loop {
             let error = match call().await {
                 Err(error) if error.is_transient() => error,
-                done => return done,
+                done => {
+                    self.told.store(false, Ordering::Relaxed);
+                    return done;
+                }
             };
             let pause = self.jitter(longest);
             if self.clock.elapsed().saturating_sub(start) + pause > self.budget.total {
                 return Err(error);
+            }
+            if self.clock.elapsed().saturating_sub(start) >= SILENCE
+                && !self.told.swap(true, Ordering::Relaxed)
+            {
+                (self.tell)(&format!("{error}; trying again for up to {} s", self.budget.total.as_secs()));
             }
             self.clock.sleep(pause).await;
             longest = (longest * 2).min(self.budget.longest);

@@ -8,8 +8,8 @@ use crate::domain::deployment::Holder;
 use crate::domain::entry::{Draft, Entry, EntryError, Head, Sealed};
 use crate::domain::event::Event;
 use crate::domain::id::{Fence, Stream};
-use crate::domain::project::{Records, project};
-use crate::domain::record::{Key, Listing};
+use crate::domain::project::{Illegal, Records, project};
+use crate::domain::record::{Key, Listing, Record, ServiceRecord};
 
 /// How long a lease lasts that was imported: the entry does not say.
 const IMPORTED: Duration = Duration::from_secs(60);
@@ -30,6 +30,13 @@ pub(crate) fn write(
     draft: Draft,
     before: &Records,
 ) -> Result<Written, LedgerError> {
+    let of_service = before.get(&Key::of_service(&stream.service));
+    if head.seq == 0
+        && let Some(Record::Service(ServiceRecord { moved_to: Some(to), .. })) = of_service
+    {
+        // A stream that begins in a ledger that goes on elsewhere. It has no record of its own that says so.
+        return Err(Illegal::Moved { stream: stream.clone(), to: to.clone() }.into());
+    }
     let sealed = Sealed::seal(stream, head, fence, draft).map_err(|source| entry(location, source))?;
     let records = project(&sealed.entry, before)?;
     let head = sealed.head(head);

@@ -140,15 +140,37 @@ impl Fault {
 /// # Errors
 /// Only when the ledger cannot be read at all; what does not hold is in the answer.
 pub async fn verify(ledger: &dyn Ledger) -> Result<Verified, LedgerError> {
+    verify_known(ledger, &[]).await
+}
+
+/// Verifies every stream, and those that somebody knows of: a list that has lost one does not hide it.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_known(ledger: &dyn Ledger, known: &[Stream]) -> Result<Verified, LedgerError> {
     let mut verified = Verified {
         streams: Vec::new(),
         faults: Vec::new(),
         unproven: vec![Unproven::Tail, Unproven::Rewrite, Unproven::World],
     };
-    for stream in ledger.streams().await? {
+    let mut streams = ledger.streams().await?;
+    for stream in known {
+        if !streams.contains(stream) && !matches!(ledger.head(stream).await, Ok(head) if head.seq == 0) {
+            let detail = "it has entries, and the list of streams does not have it".to_owned();
+            let class = Class::ProjectionsDiffer;
+            verified.faults.push(Fault { stream: stream.clone(), class, seq: None, record: None, detail });
+            streams.push(stream.clone());
+        }
+    }
+    for stream in streams {
         match verify_stream(ledger, &stream).await {
             Ok(holds) => verified.streams.push(holds),
             Err(Stop::Fault(fault)) => verified.faults.push(*fault),
+            // One that does not read must not hide how the others are.
+            Err(Stop::Ledger(LedgerError::Unusable { reason, .. })) => {
+                let class = Class::Unreadable;
+                verified.faults.push(Fault { stream, class, seq: None, record: None, detail: reason });
+            }
             Err(Stop::Ledger(error)) => return Err(error),
         }
     }

@@ -11,6 +11,8 @@ mod container;
 mod credentials;
 mod engine;
 mod evidence;
+mod fall_back;
+mod metrics;
 mod observe;
 pub mod paths;
 mod perform;
@@ -24,6 +26,7 @@ mod shift;
 mod stat;
 mod state;
 mod store;
+mod tally;
 mod transition;
 
 #[cfg(test)]

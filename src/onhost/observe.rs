@@ -60,7 +60,8 @@ fn observation(host: &Host<'_>, state: Option<State>, slots: Vec<SlotView>) -> O
         fence: state.as_ref().and_then(|state| state.fence.clone()),
         slots,
         committed: state.as_ref().and_then(|state| state.committed),
-        trial: state.and_then(|state| state.trial),
+        trial: state.as_ref().and_then(|state| state.trial.clone()),
+        offline: state.and_then(|state| state.offline),
     }
 }
 

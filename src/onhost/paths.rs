@@ -22,6 +22,8 @@ pub struct Paths {
     pub engine_socket: PathBuf,
     /// Registry logins, as `docker login` leaves them.
     pub registry_logins: PathBuf,
+    /// Where node-exporter looks for metrics of others; where it is not there, nobody wants them.
+    pub textfiles: PathBuf,
 }
 
 impl Paths {
@@ -40,6 +42,7 @@ impl Paths {
             proxy_master_socket: root.join("run/haproxy-master.sock"),
             engine_socket: root.join("var/run/docker.sock"),
             registry_logins: root.join("root/.docker/config.json"),
+            textfiles: root.join("var/lib/prometheus/node-exporter"),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::observe::{observe, remembered};
 use super::store::Store;
-use super::{Host, adopt, prepare, retire, shift};
+use super::{Host, adopt, fall_back, prepare, retire, shift};
 use crate::host::wire::{
     Answer, AnswerResult, Command, HostError, HostErrorCode, Observation, PROTOCOL, Request,
 };
@@ -24,12 +24,12 @@ pub async fn perform(host: &Host<'_>, request: &Request) -> Answer {
     }
 }
 
-/// How long the engine may take before `claim` and `revert`, which do not need it, answer without it.
+/// How long the engine may take before verbs that can do without it answer without it.
 const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(10) };
 
 async fn look(host: &Host<'_>, request: &Request) -> Result<Observation, HostError> {
     let seen = observe(host, &request.service);
-    if !matches!(request.command, Command::Claim { .. } | Command::Revert { .. }) {
+    if !matches!(request.command, Command::Claim { .. } | Command::Revert { .. } | Command::FallBack(_)) {
         return seen.await;
     }
     // It is done, and an engine that is down must not make a failure of it: who hears of one would try again.
@@ -72,6 +72,10 @@ async fn act(host: &Host<'_>, request: &Request) -> Result<(), HostError> {
         Command::Commit { authority } => shift::commit(host, request, authority).await,
         Command::Revert { .. } => shift::revert(host, request).await,
         Command::Retire { drain_seconds, .. } => retire::retire(host, request, *drain_seconds).await,
+        Command::FallBack(order) => fall_back::fall_back(host, request, order).await,
+        Command::Reopen { nonce, .. } => {
+            Store::new(host, &request.service).change(request, |state| state.reopen(nonce)).await.map(drop)
+        }
     }
 }
 

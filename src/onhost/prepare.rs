@@ -31,13 +31,13 @@ pub(super) struct Candidate<'a> {
 }
 
 /// Where it is to run.
-struct Place<'a> {
-    host: &'a Host<'a>,
-    engine: &'a Engine,
-    state: &'a State,
-    record: &'a Record,
-    slot: Slot,
-    container: String,
+pub(super) struct Place<'a> {
+    pub(super) host: &'a Host<'a>,
+    pub(super) engine: &'a Engine,
+    pub(super) state: &'a State,
+    pub(super) record: &'a Record,
+    pub(super) slot: Slot,
+    pub(super) container: String,
 }
 
 /// Prepares. Done already by this deployment: nothing.
@@ -95,7 +95,7 @@ pub(super) async fn prepare(
     let container = name(&request.service, slot);
     let place = Place { host, engine: &engine, state: &state, record, slot, container };
     let brought = tokio::select! {
-        brought = bring_up(&place, &policy, &mounts, candidate) => brought,
+        brought = bring_up(&place, &policy, &mounts, candidate.secrets) => brought,
         Err(error) = superseded(&place, &store, candidate) => Err(error),
     };
     let done = match brought {
@@ -127,7 +127,7 @@ async fn serve_again(
         return Ok(());
     }
     let place = Place { host, engine, state, record, slot, container };
-    bring_up(&place, policy, mounts, candidate).await
+    bring_up(&place, policy, mounts, candidate.secrets).await
 }
 
 /// Whether the container of a slot may take traffic now: it runs what it should, never restarted, and answers.
@@ -167,6 +167,7 @@ async fn superseded(
     loop {
         place.host.clock.sleep(Duration::from_millis(300)).await;
         let Ok(Some(state)) = store.load() else { continue };
+        state.open()?;
         if state.fence.as_ref() != Some(&candidate.authority.fence) {
             return Err(HostError::new(HostErrorCode::Fenced, "a newer lease took over while this prepared"));
         }
@@ -177,11 +178,12 @@ async fn superseded(
     }
 }
 
-async fn bring_up(
+/// Makes the container of a place anew, and waits until it is healthy, also in the eyes of the proxy.
+pub(super) async fn bring_up(
     place: &Place<'_>,
     policy: &Policy,
     mounts: &[Mount],
-    candidate: &Candidate<'_>,
+    secrets: &BTreeMap<String, Secret>,
 ) -> Result<(), HostError> {
     let Place { host, engine, state, record, slot, container } = place;
     let proxy = Proxy::new(host, &state.service);
@@ -192,8 +194,8 @@ async fn bring_up(
     let drain = Duration::from_secs(u64::from(record.run.stop_timeout_seconds));
     retire::drain(host, &proxy, *slot, drain).await?;
     engine.remove(container).await?;
-    start(place, &image, mounts, candidate.secrets).await?;
-    become_healthy(place, candidate.secrets).await?;
+    start(place, &image, mounts, secrets).await?;
+    become_healthy(place, secrets).await?;
     // Its own checks too, so that none of the first requests is refused.
     proxy.sees(*slot).await?;
     engine.keep_up(container).await
@@ -304,3 +306,6 @@ async fn unhealthy(
     }));
     error
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::state::{Route, Stage, State};
-use super::transition::Preparation;
+use super::transition::{FallingBack, Preparation};
 use crate::domain::deployment::Kind;
 use crate::domain::id::{Fence, Token};
 use crate::host::wire::Slot;
@@ -12,9 +12,12 @@ use crate::host::wire::Slot;
 pub(super) mod sample {
     use super::super::state::{Record, Stage, State};
     use super::*;
+    use crate::domain::actor::{Actor, ActorSource};
+    use crate::domain::deployment::Offline;
     use crate::domain::id::Digest;
     use crate::domain::release::ReleaseRef;
     use crate::domain::run::RunConfig;
+    use crate::domain::time::Timestamp;
     use crate::host::wire::{Authority, Command, PROTOCOL, Request};
 
     pub(in crate::onhost) fn fence(number: u64, holder: u8) -> Fence {
@@ -47,6 +50,16 @@ pub(super) mod sample {
 
     pub(in crate::onhost) fn state() -> State {
         State::new(Token::from_bits([9; 16]), "web".parse().unwrap(), "production".parse().unwrap())
+    }
+
+    pub(in crate::onhost) fn offline(nonce: u64) -> Offline {
+        Offline {
+            nonce: Token::from_bits([u8::try_from(nonce).unwrap(); 16]),
+            at: Timestamp::from_millis(1_800_000_000_000).unwrap(),
+            actor: Actor { name: "ada".into(), source: ActorSource::Os, run_url: None },
+            machine: "laptop".into(),
+            reason: None,
+        }
     }
 
     pub(in crate::onhost) fn record(deployment: u64) -> Record {
@@ -82,6 +95,8 @@ enum Step {
     Commit,
     Revert,
     Retire { healthy: bool },
+    FallBack { healthy: bool },
+    Reopen,
     Boot,
 }
 
@@ -99,6 +114,8 @@ fn turn() -> impl Strategy<Value = Turn> {
         3 => Just(Step::Commit),
         1 => Just(Step::Revert),
         2 => any::<bool>().prop_map(|healthy| Step::Retire { healthy }),
+        1 => any::<bool>().prop_map(|healthy| Step::FallBack { healthy }),
+        1 => Just(Step::Reopen),
         1 => Just(Step::Boot),
     ];
     let anybody = (0..4_u64, 0..2_u8).prop_map(|(number, holder)| Some(sample::fence(number, holder)));
@@ -112,13 +129,20 @@ fn perform(state: &mut State, running: &mut Vec<Slot>, (step, deployment, fence)
         running.retain(|slot| !stopped.contains(slot));
         return true;
     }
+    if let Step::FallBack { healthy } = step {
+        return fall_back(state, running, deployment, healthy);
+    }
     let fence = fence.or_else(|| state.fence.clone()).unwrap_or_else(|| sample::fence(0, 0));
+    if !matches!(step, Step::Reopen) && state.open().is_err() {
+        return false;
+    }
     if state.admit(&fence).is_err() {
         return false;
     }
     let mut next = state.clone();
     let done = match step {
-        Step::Claim | Step::Boot => true,
+        Step::Claim | Step::Boot | Step::FallBack { .. } => true,
+        Step::Reopen => next.reopen(&sample::offline(deployment).nonce).is_ok(),
         Step::Prepare { healthy } => match next.begin_prepare(&sample::record(deployment), port) {
             Ok(Preparation::Start(slot)) => {
                 assert!(!state.holds(slot), "invariant 7: a slot in use is made anew");
@@ -164,6 +188,30 @@ fn perform(state: &mut State, running: &mut Vec<Slot>, (step, deployment, fence)
     done
 }
 
+/// Goes back as a host does: to the release of a deployment, whatever the lease.
+fn fall_back(state: &mut State, running: &mut Vec<Slot>, deployment: u64, healthy: bool) -> bool {
+    let (offline, to) = (sample::offline(deployment), sample::record(deployment).release.digest);
+    let mut next = state.clone();
+    match next.fall_back(&offline, &to) {
+        Err(_) => return false,
+        Ok(FallingBack::Revert) => next.revert(),
+        Ok(FallingBack::Serves(_)) => {}
+        Ok(FallingBack::Start(slot)) => {
+            assert!(!state.holds(slot), "invariant 7: a slot in use is made anew");
+            running.retain(|other| *other != slot);
+            if !healthy {
+                state.prepare_again(slot);
+                return false;
+            }
+            running.push(slot);
+            next.fell_back(slot, &to, &offline.nonce).unwrap();
+        }
+    }
+    assert!(next.open().is_err(), "invariant 3: it goes on to obey a lease");
+    *state = next;
+    true
+}
+
 proptest! {
     #[test]
     fn invariants_1_3_6_7_hold_after_any_sequence_of_verbs(steps in prop::collection::vec(turn(), 1..60)) {
@@ -173,6 +221,8 @@ proptest! {
             perform(&mut state, &mut running, step.clone());
             let number = |state: &State| state.fence.as_ref().map_or(0, |fence| fence.number);
             prop_assert!(number(&state) >= number(&before), "invariant 3: the fence goes back");
+            let closed = before.offline.is_some() && !matches!(step.0, Step::Reopen | Step::FallBack { .. } | Step::Boot);
+            prop_assert!(!closed || state == before, "invariant 3: a lease changed a host that went back without it");
             prop_assert!(before.committed.is_none() || state.committed.is_some(), "invariant 6: nothing serves");
             for slot in state.committed.iter().chain(state.trial.as_ref().map(|trial| &trial.slot)) {
                 prop_assert!(running.contains(slot), "invariant 6: slot {slot} is needed and does not run");
@@ -191,7 +241,7 @@ proptest! {
         let (mut state, mut running) = (sample::state(), Vec::new());
         for step in steps {
             // A failing start is another story each time.
-            if perform(&mut state, &mut running, step.clone()) && !matches!(step.0, Step::Prepare { healthy: false }) {
+            if perform(&mut state, &mut running, step.clone()) && !matches!(step.0, Step::Prepare { healthy: false } | Step::FallBack { healthy: false }) {
                 let (once, alive) = (state.clone(), running.clone());
                 prop_assert!(perform(&mut state, &mut running, step.clone()), "{step:?} is refused the second time");
                 prop_assert_eq!(&state, &once, "{:?}", step);

@@ -7,6 +7,7 @@ use super::prepare::fit;
 use super::proxy::Proxy;
 use super::state::{Route, State};
 use super::store::Store;
+use super::tally::Reason;
 use crate::domain::deployment::Kind;
 use crate::host::wire::{Authority, HostError, HostErrorCode, Request, Slot};
 
@@ -45,7 +46,12 @@ pub(super) async fn shift(
     };
     if let (Err(_), Some(before)) = (&moved, before) {
         // A trial of this very deployment, opened by an earlier try, is no way back.
-        let back = State { committed: before.committed, trial: None, ..state };
+        let route = state.route();
+        let mut back = State { committed: before.committed, trial: None, tally: before.tally, ..state };
+        if back.route() != route {
+            let trial = (kind != Kind::Rollback).then_some(authority.deployment);
+            back.tally.returned(Reason::SwitchFailed, trial);
+        }
         // What went wrong first is what is told; a repeated revert does the rest.
         let _ = proxy.route(back.route()).await;
         store.save(&back)?;
@@ -75,7 +81,7 @@ async fn ready(
 }
 
 /// Compares what the engine runs with what was asked for, after the switch.
-async fn runs_release(engine: &Engine, state: &State, slot: Slot) -> Result<(), HostError> {
+pub(super) async fn runs_release(engine: &Engine, state: &State, slot: Slot) -> Result<(), HostError> {
     let container = engine.container(&super::container::name(&state.service, slot)).await?;
     let image = match &container {
         Some(container) => engine.image(&container.image).await?,

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::tally::{Reason, Tally};
 use crate::domain::id::{DeploymentNumber, EnvironmentName, Fence, ServiceName, Token};
 use crate::domain::release::ReleaseRef;
 use crate::domain::run::RunConfig;
+use crate::host::wire::offline::Mark;
 use crate::host::wire::{Slot, TrialView};
 
 /// Version of the file.
@@ -55,6 +57,12 @@ pub(super) struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) trial: Option<TrialView>,
     pub(super) slots: BTreeMap<Slot, Record>,
+    /// It went back without the ledger, which does not know yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) offline: Option<Mark>,
+    /// What monitoring counts.
+    #[serde(default, skip_serializing_if = "Tally::is_empty")]
+    pub(super) tally: Tally,
 }
 
 /// Where requests go.
@@ -113,6 +121,8 @@ impl State {
             committed: None,
             trial: None,
             slots: BTreeMap::new(),
+            offline: None,
+            tally: Tally::default(),
         }
     }
 
@@ -128,6 +138,19 @@ impl State {
     /// Whether the slot takes traffic or is what a revert goes back to.
     pub(super) fn holds(&self, slot: Slot) -> bool {
         self.committed == Some(slot) || self.trial.as_ref().is_some_and(|trial| trial.slot == slot)
+    }
+
+    /// The newest deployment that was ever committed here; 0 when none was.
+    pub(super) fn newest(&self) -> DeploymentNumber {
+        let committed = self.committed.and_then(|slot| self.slots.get(&slot));
+        self.tally.newest().max(committed.map_or(0, |record| record.deployment))
+    }
+
+    /// Traffic goes back from an open trial, if there is one.
+    pub(super) fn take_back(&mut self, reason: Reason) {
+        if let Some(trial) = self.trial.take() {
+            self.tally.returned(reason, Some(trial.deployment));
+        }
     }
 
     /// The slot that this deployment filled.

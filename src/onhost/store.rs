@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::Host;
 use super::state::{SCHEMA, State};
+use super::{Host, metrics};
 use crate::domain::id::ServiceName;
-use crate::host::wire::{HostError, HostErrorCode, Request};
+use crate::host::wire::{Command, HostError, HostErrorCode, Request};
 
 /// A lock, given back when it is dropped, also by a process that is killed.
 pub(super) struct Lock {
@@ -109,7 +109,9 @@ impl<'a> Store<'a> {
         let path = self.host.paths.service(&self.service).join("state.json");
         let text = serde_json::to_vec_pretty(state)
             .map_err(|error| HostError::new(HostErrorCode::State, format!("state: {error}")))?;
-        write_durably(&path, &text, 0o600)
+        write_durably(&path, &text, 0o600)?;
+        metrics::write(self.host, state);
+        Ok(())
     }
 
     /// Takes a lock, waiting its turn.
@@ -171,6 +173,9 @@ impl<'a> Store<'a> {
         let Some(authority) = request.command.authority() else {
             return Err(HostError::new(HostErrorCode::Refused, "a change needs an authority"));
         };
+        if !matches!(request.command, Command::Reopen { .. }) {
+            state.open()?;
+        }
         state.admit(&authority.fence)?;
         let admitted = state.clone();
         let result = change(&mut state);

@@ -1,8 +1,10 @@
 //! What each verb may do, given what a host remembers. Pure: no IO, no clock. Each verb done twice is done once.
 
 use super::state::{Record, Stage, State};
-use crate::domain::deployment::Kind;
-use crate::domain::id::{DeploymentNumber, EnvironmentName, Fence, Token};
+use super::tally::Reason;
+use crate::domain::deployment::{Kind, Offline};
+use crate::domain::id::{DeploymentNumber, Digest, EnvironmentName, Fence, Token};
+use crate::host::wire::offline::{Mark, Placed};
 use crate::host::wire::{HostError, HostErrorCode, Slot, TrialView};
 
 /// What `prepare` has to do.
@@ -13,6 +15,17 @@ pub(super) enum Preparation {
     /// It takes traffic already: leave it alone.
     Serving(Slot),
     /// Make the container of this slot anew.
+    Start(Slot),
+}
+
+/// What a host has to do to be back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FallingBack {
+    /// This slot takes the traffic already.
+    Serves(Slot),
+    /// The committed slot takes the traffic of the trial.
+    Revert,
+    /// This slot has to run and be healthy, and then takes the traffic.
     Start(Slot),
 }
 
@@ -46,6 +59,77 @@ impl State {
             )));
         }
         Ok(())
+    }
+
+    /// Refused while the ledger does not know what was done here without it.
+    pub(super) fn open(&self) -> Result<(), HostError> {
+        match &self.offline {
+            None => Ok(()),
+            Some(mark) => Err(HostError::new(HostErrorCode::Ahead, mark.told())),
+        }
+    }
+
+    /// Goes back to a release that a slot holds, without a lease: the host is closed to every lease from here on,
+    /// and what is left to do is told.
+    pub(super) fn fall_back(&mut self, offline: &Offline, to: &Digest) -> Result<FallingBack, HostError> {
+        let taking = self.route().slot().and_then(|slot| Some((slot, self.slots.get(&slot)?)));
+        let Some((taking, from)) = taking else {
+            return Err(refused("nothing takes traffic here: there is nothing to go back from"));
+        };
+        let from = Placed { release: from.release.clone(), deployment: from.deployment };
+        let there = |slot: &Slot| self.slots.get(slot).is_some_and(|record| record.release.digest == *to);
+        // What is committed comes first, should both slots hold the same.
+        let slots = [self.committed, Some(Slot::Blue), Some(Slot::Green)];
+        let Some(slot) = slots.into_iter().flatten().find(there) else {
+            return Err(gone(format!("no slot of this host holds {to}")));
+        };
+        if self.trial.as_ref().is_some_and(|trial| trial.slot == slot) {
+            return Err(refused(format!(
+                "v{} is on trial here: it is what is gone back from",
+                from.release.version
+            )));
+        }
+        let from = self.offline.take().map_or(from, |mark| mark.from);
+        if let Some(record) = self.slots.get(&slot) {
+            let to = Placed { release: record.release.clone(), deployment: record.deployment };
+            self.offline = Some(Mark { offline: offline.clone(), from, to });
+        }
+        Ok(match (&self.trial, self.committed == Some(slot)) {
+            (Some(_), _) => FallingBack::Revert,
+            (None, true) => FallingBack::Serves(taking),
+            (None, false) => FallingBack::Start(slot),
+        })
+    }
+
+    /// The slot that a fall back brought up takes the traffic for good.
+    pub(super) fn fell_back(&mut self, slot: Slot, to: &Digest, nonce: &Token) -> Result<(), HostError> {
+        let ours = self.offline.as_ref().is_some_and(|mark| mark.offline.nonce == *nonce);
+        let newest = self.newest();
+        match self.slots.get_mut(&slot) {
+            Some(record) if ours && self.trial.is_none() && record.release.digest == *to => {
+                record.stage = Stage::Ready;
+                if self.committed != Some(slot) {
+                    self.tally.proven(newest);
+                    self.tally.returned(Reason::Offline, None);
+                }
+                self.committed = Some(slot);
+                Ok(())
+            }
+            _ => Err(gone("what was to be gone back to was taken away while it started")),
+        }
+    }
+
+    /// The ledger knows.
+    pub(super) fn reopen(&mut self, nonce: &Token) -> Result<(), HostError> {
+        match &self.offline {
+            Some(mark) if mark.offline.nonce != *nonce => {
+                Err(HostError::new(HostErrorCode::Ahead, mark.told()))
+            }
+            _ => {
+                self.offline = None;
+                Ok(())
+            }
+        }
     }
 
     /// Takes a fence that is as new as the newest seen; an older one, or another holder's, is refused.
@@ -136,6 +220,7 @@ impl State {
             return Err(refused(format!("deployment {deployment} is committed: it is what serves")));
         }
         self.slots.remove(&slot);
+        self.given_up(deployment);
         Ok(Some(slot))
     }
 
@@ -161,6 +246,11 @@ impl State {
             _ if self.committed == Some(slot) => {}
             // Nothing may bring the bad release back because relman died.
             Kind::Rollback => {
+                // A host that served nothing does not go back.
+                if self.committed.is_some() {
+                    self.tally.returned(Reason::Requested, None);
+                }
+                self.tally.proven(deployment);
                 self.committed = Some(slot);
                 self.trial = None;
             }
@@ -173,6 +263,7 @@ impl State {
     pub(super) fn commit(&mut self, deployment: DeploymentNumber) -> Result<Slot, HostError> {
         if let Some(trial) = self.trial.take_if(|trial| trial.deployment == deployment) {
             self.committed = Some(trial.slot);
+            self.tally.committed(deployment);
             return Ok(trial.slot);
         }
         let serving = self.committed.filter(|slot| self.slot_of(deployment) == Some(*slot));
@@ -191,12 +282,19 @@ impl State {
     pub(super) fn forget(&mut self, slot: Slot, deployment: DeploymentNumber) {
         if !self.holds(slot) && self.slots.get(&slot).is_some_and(|record| record.deployment == deployment) {
             self.slots.remove(&slot);
+            self.given_up(deployment);
+        }
+    }
+
+    fn given_up(&mut self, deployment: DeploymentNumber) {
+        if deployment > self.newest() {
+            self.tally.discarded(deployment);
         }
     }
 
     /// After a reboot: what was committed serves, everything else is stopped. The slots to stop.
     pub(super) fn boot(&mut self) -> Vec<Slot> {
-        self.trial = None;
+        self.take_back(Reason::Restart);
         let idle = Slot::ALL.into_iter().filter(|slot| self.committed != Some(*slot));
         let idle: Vec<Slot> = idle.collect();
         for slot in &idle {
@@ -209,7 +307,7 @@ impl State {
 
     /// All traffic back to the committed slot.
     pub(super) fn revert(&mut self) {
-        self.trial = None;
+        self.take_back(Reason::Reverted);
     }
 
     /// The slot to stop: the one that does not serve. Refused while both are needed. With `serving_healthy` false

@@ -17,6 +17,7 @@ use super::token::{self, Action};
 use super::{Manifest, Registry, RegistryError};
 use crate::clock::Clock;
 use crate::domain::id::Digest;
+use crate::tls;
 
 /// Every kind of manifest; a registry that is not told converts to the oldest.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -80,13 +81,15 @@ impl OciRegistry {
                 _ => attempt.error("too many redirects"),
             }
         });
+        let unavailable = |source| RegistryError::Unavailable { registry: "any".to_owned(), source };
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_secs(60))
             .redirect(redirects)
             .user_agent(concat!("relman/", env!("CARGO_PKG_VERSION")))
+            .tls_backend_preconfigured(tls::config().map_err(|e| unavailable(Box::new(e)))?)
             .build()
-            .map_err(|e| RegistryError::Unavailable { registry: "any".to_owned(), source: Box::new(e) })?;
+            .map_err(|e| unavailable(Box::new(e)))?;
         Ok(Self { http, credentials, insecure, clock, logins: Mutex::default() })
     }
 

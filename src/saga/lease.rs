@@ -1,4 +1,7 @@
 //! Holding the lease while the driver works: a heartbeat of its own, and a flag that everybody sees when it is lost.
+//!
+//! A ledger that does not answer takes no lease away. Whoever takes it over meanwhile raises the fence, in the ledger
+//! and on every host, and neither obeys the older holder from then on; only that is a loss.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,8 +121,7 @@ fn hold(ledger: &Arc<dyn Ledger>, clock: &Arc<dyn Clock>, lease: Lease) -> Held 
     Held { lease, ledger: ledger.clone(), lost, stop, heartbeat }
 }
 
-/// Renews six times in the lease's time. It is lost when the ledger says so, or when two thirds of its time went by
-/// without an answer: from then on somebody else may think that it is free.
+/// Renews six times in the lease's time, also while the ledger does not answer: it may be ours still when it is back.
 async fn beat(
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
@@ -127,29 +129,17 @@ async fn beat(
     stop: Interrupt,
     lost: watch::Sender<bool>,
 ) {
-    let mut good = clock.elapsed();
     loop {
         tokio::select! {
             () = clock.sleep(lease.ttl / 6) => {}
             () = stop.raised() => return,
         }
-        // The time counts from before the question: the answer may have been long under way.
-        let asked = clock.elapsed();
-        let patience = (lease.ttl * 2 / 3).saturating_sub(asked.saturating_sub(good));
         let answer = tokio::select! {
-            answer = ledger.renew(&lease, clock.token()) => Some(answer),
-            // A ledger that hangs is as good as none.
-            () = clock.sleep(patience) => None,
+            answer = ledger.renew(&lease, clock.token()) => answer,
+            // A ledger that hangs is as good as none, and is asked anew.
+            () = clock.sleep(lease.ttl * 2 / 3) => continue,
         };
-        let gone = match answer {
-            Some(Ok(())) => {
-                good = asked;
-                false
-            }
-            Some(Err(LedgerError::Fenced { .. } | LedgerError::Held { .. })) | None => true,
-            Some(Err(_)) => clock.elapsed().saturating_sub(good) > lease.ttl * 2 / 3,
-        };
-        if gone {
+        if let Err(LedgerError::Fenced { .. } | LedgerError::Held { .. }) = answer {
             lost.send_replace(true);
             return;
         }
@@ -157,12 +147,12 @@ async fn beat(
 }
 
 impl Held {
-    /// Whether it was lost.
+    /// Whether somebody else has it.
     pub fn is_lost(&self) -> bool {
         *self.lost.borrow()
     }
 
-    /// Returns when it is lost; never otherwise.
+    /// Returns when somebody else has it; never otherwise.
     pub async fn lost(&self) {
         let mut lost = self.lost.clone();
         if lost.wait_for(|lost| *lost).await.is_err() {

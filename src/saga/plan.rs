@@ -23,6 +23,8 @@ pub struct HostFacts {
     pub configure: bool,
     /// Whether it already serves the candidate, committed and healthy, with the same run configuration.
     pub settled: bool,
+    /// Whether the slot that does not serve still runs.
+    pub idle_runs: bool,
     /// Why it could not be asked, of a host that may stay behind.
     pub absent: Option<String>,
 }
@@ -67,7 +69,7 @@ pub fn plan(facts: Facts) -> Plan {
     let prepare = on(&moves, &|host| Step::Prepare { host });
     let shift = on(&moves, &|host| Step::Shift { host, weight: 100 });
     let confirm = on(&moves, &|host| Step::Confirm { host });
-    let retire = on(&moves, &|host| Step::Retire { host });
+    let retire = on(&|host| moves(host) || host.idle_runs, &|host| Step::Retire { host });
     let pivot = Stage { steps: vec![Step::Commit] };
     let stages = match facts.kind {
         // Nobody waits for the second wave of a way back.

@@ -2,6 +2,7 @@
 //! planned deployment, and it is the same loop for a first run, a resume and the way back.
 
 mod end;
+mod record;
 
 pub use end::behind;
 
@@ -15,9 +16,8 @@ use crate::artifact::{ArtifactError, Artifacts};
 use crate::clock::Clock;
 use crate::domain::actor::Actor;
 use crate::domain::deployment::Outcome;
-use crate::domain::entry::Draft;
 use crate::domain::event::{Direction, Event, StepError, StepRef};
-use crate::domain::id::{Digest, HostName, Stream};
+use crate::domain::id::{HostName, Stream};
 use crate::domain::plan::{Plan, StepIndex};
 use crate::domain::run::RunConfig;
 use crate::domain::step::Step;
@@ -67,6 +67,8 @@ pub struct Driver<'a> {
 pub enum End {
     /// There is an outcome.
     Finished(Outcome),
+    /// People have to approve before a step begins.
+    Waiting,
     /// These steps failed as often as they may.
     Stuck(Vec<StepIndex>),
     /// It was interrupted; it can be resumed.
@@ -105,7 +107,7 @@ pub enum DriveError {
     /// The ledger does not take entries, or the lease is somebody else's.
     #[error("the ledger did not take the next entry")]
     Ledger(#[source] LedgerError),
-    /// The lease ran out while something was done.
+    /// Somebody else took the lease while something was done.
     #[error("the lease of {0} was lost")]
     LeaseLost(Stream),
     /// An artifact could not be stored.
@@ -199,16 +201,6 @@ impl Run<'_> {
             Next::Stuck(steps) => Err(Stop::End(End::Stuck(steps))),
             Next::Ended(outcome) => Err(Stop::End(End::Finished(outcome))),
         }
-    }
-
-    async fn append(&mut self, event: Event) -> Result<(), Stop> {
-        let clock = self.driver.clock;
-        let draft = Draft { eid: clock.token(), at: clock.now(), actor: self.driver.actor.clone(), event };
-        let fence = &self.driver.held.lease.fence;
-        let sealed = self.driver.ledger.append(&self.stream, Some(fence), draft).await?;
-        self.driven.state.apply(self.driver.plan, &sealed.entry.event);
-        self.driver.progress.entry(&sealed.entry);
-        Ok(())
     }
 
     /// Steps of one stage side by side: intents, the deed, results.
@@ -377,10 +369,6 @@ impl Run<'_> {
             recorded.message = format!("{host}: {}", recorded.message);
         }
         Ok(recorded)
-    }
-
-    async fn store(&self, bytes: &[u8]) -> Result<Digest, Stop> {
-        self.driver.artifacts.put(bytes).await.map_err(|error| Stop::Error(DriveError::Artifact(error)))
     }
 }
 

@@ -18,7 +18,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 
 HOST = "127.0.0.1"
-PRELOADED = ("dynamodb", "s3", "ssm", "sts")
+PRELOADED = ("autoscaling", "dynamodb", "s3", "ssm", "sts")
 
 
 class OneAtATime:

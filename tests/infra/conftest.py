@@ -114,7 +114,7 @@ def stand_in_foundation():
             "kms_key_arn": f"arn:aws:kms:{account}:key/00000000-0000-0000-0000-000000000000",
         },
         "ledger_keys": {
-            "shared": ["META"],
+            "shared": ["META", "STREAMS"],
             "release": ["SVC#{service}"],
             "environment": ["ENV#{service}#{environment}"],
         },

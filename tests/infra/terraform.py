@@ -1,5 +1,6 @@
 """Terraform in a copy of infra/, against moto, and what a plan says."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -55,7 +56,10 @@ class Root:
         return done
 
     def init(self, *arguments: str) -> None:
-        self.run("init", "-input=false", "-no-color", *arguments)
+        # Terraform does not share its plugin cache: two that fill an empty one at a time fail with "mkdir: file exists".
+        with open(Path(os.environ["INFRA_STATE"]) / "init.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.run("init", "-input=false", "-no-color", *arguments)
 
     def with_variables(self, **variables) -> None:
         self.variables.update(variables)

@@ -1,10 +1,12 @@
 """The foundation against moto: local state first, then in the bucket that it made; who CI may be; destroyed at the end."""
 
 import json
+import re
 
 import pytest
 from botocore.exceptions import ClientError
 from conftest import GITHUB
+from iam import findings
 from terraform import REPOSITORY, differences
 
 pytestmark = pytest.mark.slow
@@ -38,6 +40,13 @@ def test_its_state_moves_into_the_bucket_and_still_changes_nothing(bootstrapped,
     assert differences(bootstrapped.plan()) == []
 
 
+def test_both_locks_are_taken_by_default(bootstrapped, client):
+    outputs = bootstrapped.outputs()
+    (table,) = re.findall('^dynamodb_table = "(.+)"$', outputs["backend_hcl"], re.MULTILINE)
+    assert client("dynamodb").describe_table(TableName=table)["Table"]["KeySchema"][0]["AttributeName"] == "LockID"
+    assert re.search(r"^ *use_lockfile = true$", outputs["backend_tf"], re.MULTILINE)
+
+
 def test_the_ledgers_table_is_the_one_that_the_schema_says(bootstrapped, client):
     schema = json.loads((REPOSITORY / "ledger-schema/dynamodb/table.json").read_text())
     table = client("dynamodb").describe_table(TableName=schema["TableName"])["Table"]
@@ -55,7 +64,17 @@ def test_the_ledgers_table_is_the_one_that_the_schema_says(bootstrapped, client)
     ]
     assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
     expiry = client("dynamodb").describe_time_to_live(TableName=schema["TableName"])["TimeToLiveDescription"]
-    assert expiry == {"TimeToLiveStatus": "ENABLED", "AttributeName": "exp"}
+    assert expiry["TimeToLiveStatus"] == "DISABLED", "an entry never goes"
+
+
+def test_who_the_ledger_is_is_made_with_its_table(bootstrapped, client):
+    key = {"pk": {"S": "META"}, "sk": {"S": "SCHEMA"}}
+    meta = client("dynamodb").get_item(TableName="relman-ledger", Key=key)["Item"]
+    assert re.fullmatch("[0-9a-f]{32}", meta["ledger_id"]["S"])
+    assert meta["ledger_id"]["S"] == bootstrapped.outputs()["ledger_id"]
+    code = (REPOSITORY / "src/ledger/dynamodb/read.rs").read_text()
+    assert f"const SCHEMA: u64 = {meta['schema_version']['N']};" in code
+    assert f'const MIN_CLIENT: &str = "{meta["min_client"]["S"]}";' in code
 
 
 def test_artifacts_are_versioned_locked_encrypted_and_closed(bootstrapped, client):
@@ -64,6 +83,8 @@ def test_artifacts_are_versioned_locked_encrypted_and_closed(bootstrapped, clien
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     lock = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
     assert lock["ObjectLockEnabled"] == "Enabled"
+    retention = lock["Rule"]["DefaultRetention"]
+    assert (retention["Mode"], retention["Days"]) == ("GOVERNANCE", 400), "anchors have no other"
     rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
     assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
     assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
@@ -78,7 +99,11 @@ def test_nobody_who_writes_the_ledger_may_delete_or_scan(bootstrapped, role):
     assert ledger and not [a for a in ledger if "Delete" in a or "Scan" in a or "PartiQL" in a or "*" in a]
     for statement in statements(bootstrapped, role):
         if {"dynamodb:PutItem", "dynamodb:UpdateItem"} & set(statement["Action"]):
-            assert statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+            if statement["Effect"] == "Deny":
+                assert statement["Condition"]["ForAnyValue:StringEquals"]["dynamodb:LeadingKeys"] == ["META"]
+                continue
+            keys = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+            assert "STREAMS" in keys and "META" not in keys, "the ledger's id is nobody's to write"
 
 
 def test_an_environment_writes_no_other_environments_stream(bootstrapped):
@@ -86,7 +111,7 @@ def test_an_environment_writes_no_other_environments_stream(bootstrapped):
         return {
             k
             for s in statements(bootstrapped, role)
-            if "dynamodb:PutItem" in s["Action"]
+            if "dynamodb:PutItem" in s["Action"] and s["Effect"] == "Allow"
             for k in s["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
         }
 
@@ -94,11 +119,24 @@ def test_an_environment_writes_no_other_environments_stream(bootstrapped):
     assert [k for k in written("deploy-production") if "staging" in k] == []
 
 
+def test_an_environment_reads_the_others(bootstrapped):
+    """For `after`, `deploy --from` and `verify`."""
+    read = {
+        k
+        for s in statements(bootstrapped, "deploy-production")
+        if "dynamodb:Query" in s["Action"]
+        for k in s["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    }
+    assert {"ENV#web#staging", "LOG#web/staging"} <= read
+
+
 def test_deploys_reach_their_own_hosts_by_one_document(bootstrapped):
     commands = [s for s in statements(bootstrapped, "deploy-production") if "ssm:SendCommand" in s["Action"]]
     document, hosts = commands
     assert document["Resource"] == ["arn:aws:ssm:eu-central-1:123456789012:document/relman-web-production"]
     assert hosts["Condition"]["StringEquals"]["ssm:resourceTag/relman:environment"] == "production"
+    asked = {"ssm:CancelCommand", "ssm:GetCommandInvocation", "autoscaling:DescribeAutoScalingGroups"}
+    assert asked <= set(allowed(bootstrapped, "deploy-production"))
 
 
 def test_plan_changes_nothing(bootstrapped):
@@ -113,6 +151,16 @@ def test_apply_is_under_a_boundary_and_makes_roles_under_one(bootstrapped, clien
     creating = [s for s in statements(bootstrapped, "apply") if "iam:CreateRole" in s["Action"]]
     boundary = bootstrapped.outputs()["foundation"]["permissions_boundary_arn"]
     assert [s["Condition"]["StringEquals"]["iam:PermissionsBoundary"] for s in creating] == [boundary]
+    own = [f"relman/relman-web-{e}-{part}" for e in ("production", "staging") for part in ("host", "flow")]
+    for action in ("iam:PassRole", "iam:UpdateAssumeRolePolicy", "iam:CreateRole"):
+        (statement,) = [s for s in statements(bootstrapped, "apply") if action in s["Action"]]
+        roles = [r.split(":role/")[1] for r in statement["Resource"] if ":role/" in r]
+        assert sorted(roles) == sorted(own), "the roles of no other service"
+    arn = role["PermissionsBoundary"]["PermissionsBoundaryArn"]
+    version = client("iam").get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    document = client("iam").get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    (state,) = [s for s in document["Statement"] if s["Sid"] == "KeyOfTheStateStays"]
+    assert state["Effect"] == "Deny" and {"kms:Put*", "kms:Schedule*"} <= set(state["Action"])
 
 
 def test_each_role_trusts_its_own_jobs_in_both_forms_of_the_subject(bootstrapped, client):
@@ -135,3 +183,8 @@ def test_each_role_trusts_its_own_jobs_in_both_forms_of_the_subject(bootstrapped
         assert sorted(condition(role)[f"{issuer}:sub"]) == sorted(
             f"{r}:environment:{e}" for r in (old, new) for e in environments
         )
+
+
+def test_parliament_finds_nothing_in_the_policies_of_ci(bootstrapped, client):
+    count, found = findings(client("iam"))
+    assert count >= 7 and found == []

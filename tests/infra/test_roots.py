@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import PUBLIC_KEY
-from terraform import differences, unexplained
+from iam import findings
+from terraform import REGION, differences, unexplained
 
 SOURCES = {"office": "203.0.113.0/28"}
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFakeFakeFakeFakeFakeFakeFakeFakeFakeFakeFake"
 HOST_FIELDS = {"name": str, "address": str, "port": int, "user": str, "host_keys": list}
 CONFIG_FIELDS = {
+    "host_template",
     "service",
     "environment",
     "region",
@@ -81,6 +83,11 @@ def test_single_is_what_its_outputs_say_and_a_second_plan_changes_nothing(single
     ids = [b["Ebs"]["VolumeId"] for i in instances for b in i["BlockDeviceMappings"]]
     assert all(v["Encrypted"] and v["VolumeType"] == "gp3" for v in ec2.describe_volumes(VolumeIds=ids)["Volumes"])
     again(single, false_drifts)
+
+
+def test_parliament_finds_nothing_in_the_policies_of_single(single, client):
+    count, found = findings(client("iam"))
+    assert count > 0 and found == []
 
 
 def test_an_image_that_moved_replaces_no_host(single, client, ami, false_drifts):
@@ -176,10 +183,17 @@ def test_ha_names_the_fleet_that_is_there_and_a_second_plan_changes_nothing(priv
     there = {i["InstanceId"] for i in groups["AutoScalingGroups"][0]["Instances"]}
     assert {h["ssm_id"] for h in outputs["relman_hosts"]} == {h["name"] for h in outputs["relman_hosts"]} == there
     assert outputs["relman_config"]["ssm_document"] == "relman-web-production"
-    addresses = {
-        i["InstanceId"]: i["PrivateIpAddress"]
-        for r in client("ec2").describe_instances(InstanceIds=sorted(there))["Reservations"]
-        for i in r["Instances"]
-    }
-    assert {h["name"]: h["address"] for h in outputs["relman_hosts"]} == addresses
+    assert [h["address"] for h in outputs["relman_hosts"]] == [
+        f"{h['name']}.{REGION}.compute.internal" for h in outputs["relman_hosts"]
+    ]
+    template = outputs["relman_config"]["host_template"]
+    assert (template["name"], template["ssm_id"]) == ("{id}", "{id}")
+    assert template["address"] == f"{{id}}.{REGION}.compute.internal"
+    assert set(template) == set(outputs["relman_hosts"][0]), "a host is made of it as it stands"
     again(ha, false_drifts)
+
+
+@pytest.mark.slow
+def test_parliament_finds_nothing_in_the_policies_of_private_and_ha(private_and_ha, client):
+    count, found = findings(client("iam"))
+    assert count > 0 and found == []

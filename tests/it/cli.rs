@@ -233,3 +233,74 @@ fn a_lock_is_taken_away_by_name() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(holder.wait().unwrap().code(), Some(5));
 }
+
+/// SIGTERM while the verb waits: here, for whoever reads a pipe.
+#[test]
+fn a_verb_that_reads_ends_as_interrupted_on_sigterm() {
+    let place = Place::new(CONFIG);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();
+    // Full to the last byte.
+    for chunk in [4096, 1] {
+        while std::io::Write::write(&mut writer, &vec![b' '; chunk]).is_ok() {}
+    }
+    rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::empty()).unwrap();
+    let mut child = place.command(&["completions", "bash"]).stdout(Stdio::from(writer)).spawn().unwrap();
+    // It has its handler before it has anything to write.
+    let is_heard = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << 14) != 0
+    };
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !is_heard() {
+        assert!(std::time::Instant::now() < end, "nobody hears SIGTERM");
+        std::thread::yield_now();
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(reader);
+}
+
+#[test]
+fn what_is_recorded_and_cannot_be_told_has_not_failed() {
+    let place = Place::new(CONFIG);
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let hold = place.command(&["hold", "--reason", "wait"]).stdout(full()).output().unwrap();
+    assert_eq!(code(&hold), Some(0), "{hold:?}");
+    let said = text(&hold.stderr);
+    assert!(said.contains("stdout cannot be written") && said.contains("do not run it again"), "{said}");
+    let verify = text(&place.run(&["verify", "-o", "json"]).stdout);
+    assert!(verify.contains("\"entries\": 1") || verify.contains("\"entries\": 2"), "{verify}");
+    // What only reads has failed to do what it is there for.
+    let read = place.command(&["history"]).stdout(full()).output().unwrap();
+    assert_eq!(code(&read), Some(1), "{read:?}");
+}
+
+#[test]
+fn a_long_value_is_not_said_back_whole() {
+    let place = Place::new(CONFIG);
+    for arguments in [vec!["hold", "--reason"], vec!["-o", "json", "hold", "--reason"]] {
+        let long = "ä".repeat(1_000);
+        let output = place.run(&[&arguments[..], &[long.as_str()]].concat());
+        let said = text(&output.stderr);
+        assert_eq!(code(&output), Some(2));
+        assert!(said.len() < 600 && said.contains("(2000 bytes)") && said.contains("at most 1000"), "{said}");
+    }
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_named_with_the_files() {
+    let config =
+        CONFIG.replace("[ledger]", "[artifacts]\nurl = \"s3://not-there\"\n[ledger]\nurl = \"dynamodb:web\"");
+    let place = Place::new(&config);
+    let file = place.path().join("config");
+    std::fs::write(&file, "[profile other]\nregion = eu-central-1\n").unwrap();
+    let mut command = place.command(&["history"]);
+    command.env("AWS_PROFILE", "work").env("AWS_CONFIG_FILE", &file).env("AWS_REGION", "eu-central-1");
+    let output = command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(code(&output), Some(2), "{said}");
+    assert!(said.contains("AWS_PROFILE is \"work\"") && said.contains(file.to_str().unwrap()), "{said}");
+}

@@ -88,3 +88,9 @@ variable "internal" {
   type        = bool
   default     = false
 }
+
+variable "artifacts_url" {
+  description = "artifacts.url of your relman.toml, where it has a prefix; null is s3://BUCKET. A new instance looks there."
+  type        = string
+  default     = null
+}

@@ -12,6 +12,8 @@ locals {
     for k in concat(var.foundation.ledger_keys.shared, var.foundation.ledger_keys.release, var.foundation.ledger_keys.environment) :
     replace(replace(k, "{service}", var.service), "{environment}", var.environment)
   ]
+  # The name that an instance has in the VPC's DNS, by its id.
+  address        = "{id}.${var.region == "us-east-1" ? "ec2" : "${var.region}.compute"}.internal"
   bastion_ami_id = coalesce(var.bastion_ami_id, var.ami_id)
 
   bastion = var.access != "bastion" ? null : {
@@ -100,6 +102,7 @@ module "fleet" {
   wait_for_capacity_timeout = var.wait_for_capacity_timeout
   ledger_table              = var.foundation.ledger.table_name
   artifacts_bucket          = var.foundation.artifacts.bucket
+  artifacts_url             = var.artifacts_url
   repository_url            = var.foundation.repository.url
   parameter_path            = local.parameter_path
 
@@ -156,10 +159,18 @@ module "alarms" {
   composite  = var.composite_alarm
 
   alarms = {
-    ledger-throttled = {
-      description = "DynamoDB throttles the ledger: deployments wait"
+    ledger-reads-throttled = {
+      description = "DynamoDB throttles reads of the ledger: deployments wait"
       namespace   = "AWS/DynamoDB"
-      metric      = "ThrottledRequests"
+      metric      = "ReadThrottleEvents"
+      statistic   = "Sum"
+      dimensions  = { TableName = var.foundation.ledger.table_name }
+      threshold   = 1
+    }
+    ledger-writes-throttled = {
+      description = "DynamoDB throttles writes of the ledger: deployments wait"
+      namespace   = "AWS/DynamoDB"
+      metric      = "WriteThrottleEvents"
       statistic   = "Sum"
       dimensions  = { TableName = var.foundation.ledger.table_name }
       threshold   = 1

@@ -1,9 +1,9 @@
 output "relman_hosts" {
-  description = "The fleet as it was at the last apply or refresh; infra/README.md says the shape. Names are the instances' ids."
+  description = "The fleet as it was at the last apply or refresh; infra/README.md says the shape. Names are the instances' ids, addresses their names in the VPC's DNS."
   value = [
     for id in sort(keys(module.fleet.instances)) : {
       name      = id
-      address   = module.fleet.instances[id]
+      address   = replace(local.address, "{id}", id)
       port      = 22
       user      = var.ssh_user
       host_keys = var.host_keys
@@ -27,5 +27,15 @@ output "relman_config" {
     ssm_document      = one(module.ssm_access[*].document_name)
     service_address   = [module.alb.dns_name]
     autoscaling_group = module.fleet.group_name
+    # How to reach a member that came since: its name in DNS is made of its id.
+    host_template = {
+      name      = "{id}"
+      address   = local.address
+      port      = 22
+      user      = var.ssh_user
+      host_keys = var.host_keys
+      ssm_id    = var.access == "ssm" ? "{id}" : null
+      bastion   = local.bastion
+    }
   }
 }

@@ -27,5 +27,6 @@ output "relman_config" {
     ssm_document      = one(module.ssm_access[*].document_name)
     service_address   = [for n in module.alb[*].dns_name : n]
     autoscaling_group = null
+    host_template     = null
   }
 }

@@ -118,10 +118,18 @@ module "alarms" {
   composite  = var.composite_alarm
 
   alarms = merge({
-    ledger-throttled = {
-      description = "DynamoDB throttles the ledger: deployments wait"
+    ledger-reads-throttled = {
+      description = "DynamoDB throttles reads of the ledger: deployments wait"
       namespace   = "AWS/DynamoDB"
-      metric      = "ThrottledRequests"
+      metric      = "ReadThrottleEvents"
+      statistic   = "Sum"
+      dimensions  = { TableName = var.foundation.ledger.table_name }
+      threshold   = 1
+    }
+    ledger-writes-throttled = {
+      description = "DynamoDB throttles writes of the ledger: deployments wait"
+      namespace   = "AWS/DynamoDB"
+      metric      = "WriteThrottleEvents"
       statistic   = "Sum"
       dimensions  = { TableName = var.foundation.ledger.table_name }
       threshold   = 1

@@ -27,5 +27,6 @@ output "relman_config" {
     ssm_document      = one(module.ssm_access[*].document_name)
     service_address   = [for n in sort(keys(var.hosts)) : module.hosts.hosts[n].public_ip]
     autoscaling_group = null
+    host_template     = null
   }
 }

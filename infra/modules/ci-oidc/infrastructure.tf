@@ -3,10 +3,10 @@
 locals {
   in_region = { StringEquals = { "aws:RequestedRegion" = var.region } }
 
-  workload_roles = [
-    "arn:${var.partition}:iam::${var.account_id}:role/relman/*",
-    "arn:${var.partition}:iam::${var.account_id}:instance-profile/relman/*",
-  ]
+  # By their whole names, as the roots make them: relman-web-* would also be the roles of a service named web-admin.
+  workload_names = flatten([for e in keys(var.environments) : [for part in ["host", "flow"] : "relman/relman-${var.service}-${e}-${part}"]])
+  pass_roles     = [for n in local.workload_names : "arn:${var.partition}:iam::${var.account_id}:role/${n}"]
+  workload_roles = concat(local.pass_roles, [for n in local.workload_names : "arn:${var.partition}:iam::${var.account_id}:instance-profile/${n}"])
 
   read = {
     Sid    = "ReadInfrastructure"
@@ -137,7 +137,7 @@ locals {
       Sid       = "GiveRoles"
       Effect    = "Allow"
       Action    = ["iam:PassRole"]
-      Resource  = ["arn:${var.partition}:iam::${var.account_id}:role/relman/*"]
+      Resource  = local.pass_roles
       Condition = { StringEquals = { "iam:PassedToService" = ["ec2.amazonaws.com", "vpc-flow-logs.amazonaws.com"] } }
     },
     {
@@ -218,6 +218,16 @@ resource "aws_iam_policy" "apply_boundary" {
           var.ledger_table_arn, "${var.ledger_table_arn}/*", var.artifacts_bucket_arn, "${var.artifacts_bucket_arn}/*",
           var.ledger_kms_key_arn,
         ]
+      },
+      {
+        # It has the tags of the service too, and whoever changes its policy reads every state.
+        Sid    = "KeyOfTheStateStays"
+        Effect = "Deny"
+        Action = [
+          "kms:Create*", "kms:Delete*", "kms:Disable*", "kms:Enable*", "kms:Put*", "kms:Revoke*", "kms:Schedule*", "kms:TagResource",
+          "kms:UntagResource", "kms:Update*",
+        ]
+        Resource = [var.state.kms_key_arn]
       },
       {
         Sid    = "NotItsOwnPower"

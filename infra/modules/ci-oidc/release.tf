@@ -8,6 +8,16 @@ locals {
       replace(replace(k, "{service}", var.service), "{environment}", e)
     ]
   }
+  # Who the ledger is lies there: made once with the table, and nobody's to write.
+  read_only = ["META"]
+  # Said twice: ledger_keys may have a wildcard of yours that covers it.
+  ledger_id_stays = {
+    Sid       = "LedgerIdStays"
+    Effect    = "Deny"
+    Action    = concat(local.ledger_write, ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem"])
+    Resource  = [var.ledger_table_arn]
+    Condition = { "ForAnyValue:StringEquals" = { "dynamodb:LeadingKeys" = local.read_only } }
+  }
   build_keys = [for k in concat(var.ledger_keys.shared, var.ledger_keys.release) : replace(k, "{service}", var.service)]
 
   # A transaction is allowed by the actions that it consists of. No DeleteItem, no Scan, no PartiQL: an entry is never
@@ -26,7 +36,7 @@ locals {
     {
       Sid      = "Artifacts"
       Effect   = "Allow"
-      Action   = ["s3:GetObject", "s3:GetObjectRetention", "s3:GetObjectVersion", "s3:PutObject", "s3:PutObjectRetention"]
+      Action   = ["s3:GetObject", "s3:GetObjectRetention", "s3:GetObjectVersion", "s3:PutObject"]
       Resource = ["${var.artifacts_bucket_arn}/*"]
     },
     {
@@ -64,11 +74,19 @@ locals {
     {
       Sid       = "ReleaseStream"
       Effect    = "Allow"
-      Action    = concat(local.ledger_read, local.ledger_write)
+      Action    = local.ledger_write
+      Resource  = [var.ledger_table_arn]
+      Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = setsubtract(local.build_keys, local.read_only) } }
+    },
+    {
+      Sid       = "ReadReleaseStream"
+      Effect    = "Allow"
+      Action    = local.ledger_read
       Resource  = [var.ledger_table_arn]
       Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = local.build_keys } }
     },
     local.ledger_facts,
+    local.ledger_id_stays,
   ], local.artifacts)
 
   deploy = {
@@ -83,11 +101,21 @@ locals {
       {
         Sid       = "EnvironmentStream"
         Effect    = "Allow"
-        Action    = concat(local.ledger_read, local.ledger_write)
+        Action    = local.ledger_write
         Resource  = [var.ledger_table_arn]
-        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = local.keys[name] } }
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = setsubtract(local.keys[name], local.read_only) } }
+      },
+      {
+        # Its own stream; whether a release is proven where it goes first (environments.NAME.after), what another
+        # environment serves (deploy --from), and the chain of every stream (verify).
+        Sid       = "EnvironmentsToRead"
+        Effect    = "Allow"
+        Action    = local.ledger_read
+        Resource  = [var.ledger_table_arn]
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = distinct(flatten(values(local.keys))) } }
       },
       local.ledger_facts,
+      local.ledger_id_stays,
       {
         Sid      = "OneDocument"
         Effect   = "Allow"
@@ -104,9 +132,17 @@ locals {
         }
       },
       {
-        Sid      = "Answers"
+        Sid    = "Answers"
+        Effect = "Allow"
+        # None of them goes by resource. Cancelling is for a command of its own that does not end.
+        Action   = ["ssm:CancelCommand", "ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation", "ssm:ListCommandInvocations"]
+        Resource = ["*"]
+      },
+      {
+        # Who is in the group now; it does not go by resource.
+        Sid      = "MembersOfTheFleet"
         Effect   = "Allow"
-        Action   = ["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation", "ssm:ListCommandInvocations"]
+        Action   = ["autoscaling:DescribeAutoScalingGroups"]
         Resource = ["*"]
       },
       {

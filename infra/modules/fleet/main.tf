@@ -20,7 +20,7 @@ locals {
     url = ${jsonencode("dynamodb:${var.ledger_table}")}
 
     [artifacts]
-    url = ${jsonencode("s3://${var.artifacts_bucket}")}
+    url = ${jsonencode(coalesce(var.artifacts_url, "s3://${var.artifacts_bucket}"))}
 
     [environments.${local.environment}]
     via = "local"
@@ -29,7 +29,8 @@ locals {
   user_data = join("\n", ["#cloud-config", yamlencode({
     write_files = [
       { path = "/etc/relman/relman.toml", owner = "root:root", permissions = "0644", content = local.relman_toml },
-      { path = "/etc/relman/catch-up.env", owner = "root:root", permissions = "0600", content = "AWS_REGION=${var.region}\n" },
+      # Beside catch-up.env, which the image may bring with secrets.
+      { path = "/etc/relman/aws.env", owner = "root:root", permissions = "0644", content = "AWS_REGION=${var.region}\n" },
     ]
   })])
 }
@@ -88,6 +89,12 @@ resource "aws_launch_template" "host" {
 
   iam_instance_profile {
     name = var.instance_profile
+  }
+
+  # Its name in DNS follows from its id, so relman reaches an instance of which it knows nothing else.
+  private_dns_name_options {
+    hostname_type                     = "resource-name"
+    enable_resource_name_dns_a_record = true
   }
 
   metadata_options {

@@ -155,6 +155,17 @@ variable "artifacts_bucket" {
   type        = string
 }
 
+variable "artifacts_url" {
+  description = "artifacts.url of relman.toml, where it has a prefix; null is s3://BUCKET."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.artifacts_url == null || can(regex("^s3://[a-z0-9.-]+(/[A-Za-z0-9._/-]+)?$", var.artifacts_url))
+    error_message = "artifacts_url is s3://BUCKET or s3://BUCKET/PREFIX."
+  }
+}
+
 variable "repository_url" {
   description = "Repository of the images, for the boot unit."
   type        = string

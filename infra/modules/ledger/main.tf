@@ -6,9 +6,7 @@ locals {
   attributes = { for a in local.table.AttributeDefinitions : a.AttributeName => a.AttributeType }
   keys       = { for k in local.table.KeySchema : k.KeyType => k.AttributeName }
   indexes    = try(local.table.GlobalSecondaryIndexes, [])
-  # DynamoDB sets it by another call than CreateTable, so the file need not have it.
-  ttl_attribute = try(local.table.TimeToLiveSpecification.AttributeName, "exp")
-  root_arn      = "arn:${var.partition}:iam::${var.account_id}:root"
+  root_arn   = "arn:${var.partition}:iam::${var.account_id}:root"
 }
 
 resource "aws_kms_key" "ledger" {
@@ -33,6 +31,7 @@ resource "aws_kms_alias" "ledger" {
   target_key_id = aws_kms_key.ledger.key_id
 }
 
+# Nothing in it expires.
 resource "aws_dynamodb_table" "ledger" {
   #checkov:skip=CKV2_AWS_16:on demand, nothing to scale
   name                        = coalesce(var.table_name, local.table.TableName)
@@ -62,12 +61,6 @@ resource "aws_dynamodb_table" "ledger" {
     }
   }
 
-  # Only items that make a repeated call harmless carry it; leases and heads never expire.
-  ttl {
-    attribute_name = local.ttl_attribute
-    enabled        = true
-  }
-
   point_in_time_recovery {
     enabled = true
   }
@@ -75,6 +68,27 @@ resource "aws_dynamodb_table" "ledger" {
   server_side_encryption {
     enabled     = true
     kms_key_arn = aws_kms_key.ledger.arn
+  }
+}
+
+# Who the ledger is. Made here and not by the first writer, so that nobody who writes entries needs a right to write it:
+# with another id, each chain would begin elsewhere.
+resource "aws_dynamodb_table_item" "ledger" {
+  table_name = aws_dynamodb_table.ledger.name
+  hash_key   = aws_dynamodb_table.ledger.hash_key
+  range_key  = aws_dynamodb_table.ledger.range_key
+
+  item = jsonencode({
+    (local.keys["HASH"])  = { S = "META" }
+    (local.keys["RANGE"]) = { S = "SCHEMA" }
+    ledger_id             = { S = replace(uuid(), "-", "") }
+    schema_version        = { N = "1" }
+    min_client            = { S = "0.1.0" }
+  })
+
+  lifecycle {
+    # The id is drawn once.
+    ignore_changes = [item]
   }
 }
 
@@ -95,7 +109,8 @@ resource "aws_s3_bucket_versioning" "artifacts" {
   }
 }
 
-# What is written without a retention of its own. Anchors bring their own, in compliance mode.
+# Of artifacts and anchors alike: relman sets no retention of its own, so an anchor proves for as long as this says, and
+# in GOVERNANCE mode against everybody whom the policy below does not let loosen it.
 resource "aws_s3_bucket_object_lock_configuration" "artifacts" {
   bucket = aws_s3_bucket.artifacts.id
 

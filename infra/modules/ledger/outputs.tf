@@ -8,6 +8,11 @@ output "table_arn" {
   value       = aws_dynamodb_table.ledger.arn
 }
 
+output "ledger_id" {
+  description = "Who the ledger is: what ledger.id of relman.toml pins."
+  value       = jsondecode(aws_dynamodb_table_item.ledger.item).ledger_id.S
+}
+
 output "artifacts_bucket" {
   description = "Name of the bucket of artifacts and anchors."
   value       = aws_s3_bucket.artifacts.id

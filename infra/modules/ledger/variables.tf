@@ -35,14 +35,14 @@ variable "force_destroy" {
 }
 
 variable "retention" {
-  description = "Object Lock of what brings no retention of its own. COMPLIANCE cannot be taken back by anyone."
+  description = "Object Lock of artifacts and anchors. COMPLIANCE cannot be taken back by anyone."
   type = object({
     mode = string
     days = number
   })
   default = {
     mode = "GOVERNANCE"
-    days = 90
+    days = 400
   }
 
   validation {

@@ -34,11 +34,12 @@ impl Survey {
     pub async fn ledger_permissions(&self, table: &str) -> Result<(Vec<Permission>, Option<bool>), Fault> {
         let client = self.dynamodb().await?;
         let text = |text: &str| AttributeValue::S(text.to_owned());
-        let key =
-            |sort: &str| HashMap::from([("pk".to_owned(), text("META")), ("sk".to_owned(), text(sort))]);
-        // The ledger's own description: there in every ledger, and in every role's reach. It is only looked at; what is
-        // asked to be written lies beside it, and is never written.
-        let (there, beside) = (key("SCHEMA"), key("DOCTOR"));
+        let key = |partition: &str, sort: &str| {
+            HashMap::from([("pk".to_owned(), text(partition)), ("sk".to_owned(), text(sort))])
+        };
+        // The ledger's own description: there in every ledger, and every role may look at it. What is asked to be written
+        // lies beside the names of streams, where every role may write, and is never written.
+        let (there, beside) = (key("META", "SCHEMA"), key("STREAMS", "DOCTOR"));
         let item = client.get_item().table_name(table).set_key(Some(there.clone())).consistent_read(true);
         let query = client
             .query()

@@ -34,7 +34,7 @@ async fn a_table_is_looked_at_and_nothing_is_written() {
     assert!(asked.iter().all(|one| one.result.is_ok()), "{asked:?}");
     assert_eq!(told, None, "there is no ledger in it, so nothing was in the way");
     let client = survey.dynamodb().await.unwrap();
-    for (pk, sk) in [("META", "DOCTOR"), ("META", "SCHEMA")] {
+    for (pk, sk) in [("STREAMS", "DOCTOR"), ("META", "SCHEMA")] {
         let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
         let asked = client.get_item().table_name(&table).key("pk", text(pk)).key("sk", text(sk));
         assert!(asked.send().await.unwrap().item.is_none(), "{sk}");

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::values;
 use crate::domain::deployment::Verdict;
-use crate::domain::id::HostName;
+use crate::domain::id::{Digest, EnvironmentName, HostName};
 use crate::domain::target::Target;
 use crate::domain::version::Version;
 
@@ -14,8 +14,11 @@ use crate::domain::version::Version;
 #[derive(Debug, Args)]
 pub struct Init {
     /// Where the ledger is to be; without it, in your state directory
-    #[arg(long, value_name = "sqlite:PATH")]
+    #[arg(long, value_name = "sqlite:PATH|dynamodb:TABLE")]
     pub ledger: Option<String>,
+    /// Where artifacts are to be; without it, beside a ledger that is a file
+    #[arg(long, value_name = "file:PATH|s3://BUCKET[/PREFIX]")]
+    pub artifacts: Option<String>,
 }
 
 /// `relman release`.
@@ -50,6 +53,9 @@ pub struct Deploy {
     /// Version, commit, digest, deployment, or @-N
     #[arg(value_name = "TARGET")]
     pub target: Option<Target>,
+    /// Deploy the release that this environment serves
+    #[arg(long, value_name = "ENVIRONMENT", conflicts_with = "target")]
+    pub from: Option<EnvironmentName>,
     /// Print the plan; changes nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -68,6 +74,12 @@ pub struct Deploy {
     /// Deploy although the environment is on hold
     #[arg(long, requires = "reason")]
     pub override_hold: bool,
+    /// Deploy although the calendar says no (environments.NAME.freeze)
+    #[arg(long, requires = "reason")]
+    pub override_freeze: bool,
+    /// Deploy what is not proven where a release goes first (environments.NAME.after)
+    #[arg(long, requires = "reason")]
+    pub override_order: bool,
     /// The target repairs what this rollback withdrew
     #[arg(long, value_name = "ID", requires = "reason", value_parser = values::deployment)]
     pub fixes: Option<Target>,
@@ -101,6 +113,9 @@ pub struct InfraLook {
     /// How long to wait for somebody else's Terraform: 0, 30s, 15m
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
     pub lock_wait: Duration,
+    /// Leave the state's lock alone, for a role that may only read; an apply may be under way meanwhile
+    #[arg(long, conflicts_with = "lock_wait")]
+    pub no_lock: bool,
 }
 
 /// `relman infra apply`.
@@ -117,6 +132,9 @@ pub struct InfraDrift {
     /// How long to wait for somebody else's Terraform: 0, 30s, 15m
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
     pub lock_wait: Duration,
+    /// Leave the state's lock alone, for a role that may only read; an apply may be under way meanwhile
+    #[arg(long, conflicts_with = "lock_wait")]
+    pub no_lock: bool,
     /// Exit with 8 when there is a difference
     #[arg(long)]
     pub exit_code: bool,
@@ -146,9 +164,12 @@ pub struct Rollback {
     /// Set no hold: the next push may bring the withdrawn commits back
     #[arg(long, requires = "reason")]
     pub no_hold: bool,
-    /// Only these hosts
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub hosts: Vec<HostName>,
+    /// Only these hosts; with --offline also NAME=ADDRESS[:PORT], for one that relman.toml does not know how to reach
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = values::host_at)]
+    pub hosts: Vec<values::HostAt>,
+    /// Without ledger, registry and cloud, to a release that the hosts hold; relman ledger import records it later
+    #[arg(long, conflicts_with_all = ["list", "config", "secrets", "no_hold", "via", "timeout"])]
+    pub offline: bool,
     /// The way to the hosts this time: ssh is the quicker one, and takes hosts as they are configured
     #[arg(long, value_enum, value_name = "ssh|ansible", hide_possible_values = true)]
     pub via: Option<Way>,
@@ -192,6 +213,31 @@ pub struct Abort {
     /// Why, for the ledger
     #[arg(long, value_name = "TEXT", value_parser = values::reason)]
     pub reason: Option<String>,
+}
+
+/// `relman approve`.
+#[derive(Debug, Args)]
+pub struct Approve {
+    /// The deployment; without it, the one that waits
+    #[arg(value_name = "ID", value_parser = values::deployment)]
+    pub id: Option<Target>,
+    /// The plan that you looked at; any other is refused
+    #[arg(long, value_name = "DIGEST")]
+    pub plan: Option<Digest>,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    pub reason: Option<String>,
+}
+
+/// `relman reject`.
+#[derive(Debug, Args)]
+pub struct Reject {
+    /// The deployment; without it, the one that waits
+    #[arg(value_name = "ID", value_parser = values::deployment)]
+    pub id: Option<Target>,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    pub reason: String,
 }
 
 /// `relman catch-up`.
@@ -262,6 +308,23 @@ pub enum LedgerVerb {
 
 It can be interrupted and run again. Afterwards set [ledger] url in relman.toml to the new place.")]
     Migrate(Migrate),
+    /// Record what was done without the ledger
+    #[command(after_help = "Example:
+  relman ledger import --from-hosts
+
+After relman rollback --offline the hosts obey no deploy until this has put it on record, as a rollback.")]
+    Import(Import),
+}
+
+/// `relman ledger import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// From the hosts of the environment: the ways back that they went without the ledger
+    #[arg(long, required = true)]
+    pub from_hosts: bool,
+    /// Only these hosts
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub hosts: Vec<HostName>,
 }
 
 /// `relman ledger migrate`.

@@ -5,8 +5,10 @@ use std::time::Duration;
 use clap::builder::RangedI64ValueParser;
 
 use crate::config::check;
+use crate::domain::id::HostName;
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
+use crate::host::wire::address::is_address;
 
 /// `30s`, `15m`, `2h`, `7d`; `0`.
 pub fn duration(text: &str) -> Result<Duration, String> {
@@ -55,6 +57,36 @@ pub fn since(text: &str) -> Result<Since, String> {
     day.or_else(|_| Timestamp::try_from(text.to_owned()))
         .map(Since::At)
         .map_err(|_| format!("{text:?} is neither a time such as 12h or 30d nor a date such as 2026-01-31"))
+}
+
+/// A host by its name, and where it is if the configuration does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostAt {
+    /// Its name.
+    pub name: HostName,
+    /// Its address and port.
+    pub at: Option<(String, u16)>,
+}
+
+/// `web-1`, `web-1=10.0.0.7`, `web-1=10.0.0.7:2222`, `web-1=[fd00::7]:22`.
+pub fn host_at(text: &str) -> Result<HostAt, String> {
+    let error = || format!("{text:?} is not a host such as web-1, web-1=10.0.0.7 or web-1=10.0.0.7:2222");
+    let (name, at) = match text.split_once('=') {
+        None => (text, None),
+        Some((name, at)) => (name, Some(at)),
+    };
+    let name = name.parse().map_err(|_| error())?;
+    let Some(at) = at else { return Ok(HostAt { name, at: None }) };
+    let (address, port) = match at.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => (address, rest.strip_prefix(':')),
+        None if at.matches(':').count() > 1 => (at, None),
+        None => at.split_once(':').map_or((at, None), |(address, port)| (address, Some(port))),
+    };
+    let port = port.map_or(Ok(22), str::parse).ok().filter(|port| *port > 0).ok_or_else(error)?;
+    if !is_address(address) {
+        return Err(error());
+    }
+    Ok(HostAt { name, at: Some((address.to_owned(), port)) })
 }
 
 /// Where a ledger is, as `ledger.url` in the configuration.

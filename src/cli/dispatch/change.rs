@@ -6,8 +6,8 @@ use crate::cli::output;
 use crate::cli::wire::Access;
 use crate::clock::SystemClock;
 use crate::commands::error::CommandError;
-use crate::commands::{self};
-use crate::domain::id::EnvironmentName;
+use crate::commands::{self, Context};
+use crate::domain::id::{DeploymentNumber, EnvironmentName};
 use crate::domain::target::Target;
 
 /// The environment that a target names, if it names one.
@@ -19,23 +19,47 @@ pub(super) fn named(target: &Target) -> Option<&EnvironmentName> {
 }
 
 pub(super) fn init(run: &Run, args: args::Init) -> Result<u8, CommandError> {
-    let args = commands::init::Args { root: run.around.directory.clone(), ledger: args.ledger };
+    let args = commands::init::Args {
+        root: run.around.directory.clone(),
+        ledger: args.ledger,
+        artifacts: args.artifacts,
+    };
     let report = commands::init::run(&SystemClock, &args)?;
-    run.print(&report, output::init::show)
+    run.print_done(&report, output::init::show)
 }
 
 pub(super) async fn hold(run: &Run, args: args::WithReason) -> Result<u8, CommandError> {
     let wire = run.wire()?;
     let environment = wire.configured(None)?;
     let report = commands::hold::set(&wire.context(Access::Write)?, &environment, args.reason).await?;
-    run.print(&report, output::hold::show)
+    run.print_done(&report, output::hold::show)
 }
 
 pub(super) async fn unhold(run: &Run, args: args::WithReason) -> Result<u8, CommandError> {
     let wire = run.wire()?;
     let environment = wire.configured(None)?;
     let report = commands::hold::lift(&wire.context(Access::Write)?, &environment, args.reason).await?;
-    run.print(&report, output::hold::show)
+    run.print_done(&report, output::hold::show)
+}
+
+pub(super) async fn approve(run: &Run, args: args::Approve) -> Result<u8, CommandError> {
+    let wire = run.wire()?;
+    let environment = wire.configured(args.id.as_ref().and_then(named))?;
+    let context = wire.context(Access::Write)?;
+    // What cannot be proven is judged, and refused, by the ledger's rule.
+    let actor = wire.proven().await?.unwrap_or_else(|| context.actor.clone());
+    let context = Context { actor, ..context };
+    let args = commands::approve::Args { number: number(args.id), plan: args.plan, reason: args.reason };
+    let report = commands::approve::approve(&context, &environment, args).await?;
+    run.print_done(&report, output::approve::show)
+}
+
+/// The number of a deployment that is named.
+pub(super) fn number(id: Option<Target>) -> Option<DeploymentNumber> {
+    match id {
+        Some(Target::Deployment { number, .. }) => Some(number),
+        _ => None,
+    }
 }
 
 pub(super) async fn mark(run: &Run, args: args::Mark) -> Result<u8, CommandError> {
@@ -44,7 +68,7 @@ pub(super) async fn mark(run: &Run, args: args::Mark) -> Result<u8, CommandError
     let context = wire.context(Access::Write)?;
     let report =
         commands::mark::run(&context, &environment, args.target, args.verdict.into(), args.reason).await?;
-    run.print(&report, output::mark::show)
+    run.print_done(&report, output::mark::show)
 }
 
 pub(super) async fn lock(run: &Run, args: args::Lock) -> Result<u8, CommandError> {
@@ -61,7 +85,7 @@ pub(super) async fn lock(run: &Run, args: args::Lock) -> Result<u8, CommandError
             commands::lock::hold(&context, &environment, &reason, args.ttl, wire.lease()).await?
         }
     };
-    run.print(&report, output::lock::show)
+    run.print_done(&report, output::lock::show)
 }
 
 pub(super) async fn unlock(run: &Run, args: args::WithReason) -> Result<u8, CommandError> {
@@ -69,7 +93,7 @@ pub(super) async fn unlock(run: &Run, args: args::WithReason) -> Result<u8, Comm
     let environment = wire.configured(None)?;
     let context = wire.context(Access::Write)?;
     let report = commands::lock::free(&context, &environment, &args.reason, wire.lease()).await?;
-    run.print(&report, output::lock::show)
+    run.print_done(&report, output::lock::show)
 }
 
 pub(super) async fn migrate(run: &Run, args: args::Migrate) -> Result<u8, CommandError> {
@@ -77,6 +101,6 @@ pub(super) async fn migrate(run: &Run, args: args::Migrate) -> Result<u8, Comman
     crate::cli::signals::watch(&run.interrupt);
     let context = wire.context(Access::Write)?;
     let target = wire.new_place(&context, &args.to, args.artifacts.as_deref()).await?;
-    let report = commands::migrate::run(&context, &target, wire.lease()).await?;
-    run.print(&report, output::migrate::show)
+    let report = commands::migrate::run(&context, &target, &wire.streams(&context), wire.lease()).await?;
+    run.print_done(&report, output::migrate::show)
 }

@@ -1,7 +1,7 @@
 //! Verbs that release or deploy. In GitHub Actions `release` and `deploy` also write step outputs and a summary.
 
 use super::Run;
-use super::change::named;
+use super::change::{named, number};
 use crate::cli::wire::{Access, Hosts, Wire};
 use crate::cli::{args, exit, github, output, signals};
 use crate::clock::{Clock as _, SystemClock};
@@ -95,9 +95,17 @@ pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, Comman
         outputs.extend(anchored(&wire, &context, &[Stream::releases(&context.service)]).await);
     }
     tell_github(&wire, "relman release", &outputs);
-    run.print(&report, output::release::show)?;
+    run.print_done(&report, output::release::show)?;
     // The release exists; a caller that needs its tags must still hear that some are not in place.
     Ok(if report.is_complete() { exit::DONE } else { exit::code(ErrorKind::Failed) })
+}
+
+fn not_proven() -> CommandError {
+    CommandError::new(
+        ErrorKind::Refused,
+        "four eyes are asked for here (approval.four_eyes), and who starts this deploy is not proven",
+    )
+    .hint("with AWS credentials: aws sso login, or aws-actions/configure-aws-credentials in GitHub Actions")
 }
 
 pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandError> {
@@ -108,14 +116,23 @@ pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandE
         true => planning(run, environment, Hosts::Fresh).await?,
         false => site(run, environment, Hosts::Fresh).await?,
     };
+    // Where a second pair of eyes is asked for, whose the first is must be known.
+    let four_eyes = site.settings.approval.as_ref().is_some_and(|rule| rule.four_eyes);
+    let context = match four_eyes && !args.dry_run {
+        true => Context { actor: wire.proven().await?.ok_or_else(not_proven)?, ..context },
+        false => context,
+    };
     let args = commands::deploy::Args {
         target: args.target,
+        from: args.from,
         dry_run: args.dry_run,
         reason: args.reason,
         lock_wait: args.lock_wait,
         timeout: args.timeout,
         allow_older: args.allow_older,
         override_hold: args.override_hold,
+        override_freeze: args.override_freeze,
+        override_order: args.override_order,
         fixes: args.fixes.and_then(|id| match id {
             Target::Deployment { number, .. } => Some(number),
             _ => None,
@@ -151,7 +168,12 @@ async fn ended(
         outputs.extend(anchored(wire, context, &streams).await);
     }
     tell_github(wire, title, &outputs);
-    run.print(&result?, output::deploy::show)
+    let report = result?;
+    if wrote {
+        run.print_done(&report, output::deploy::show)
+    } else {
+        run.print(&report, output::deploy::show)
+    }
 }
 
 /// Keeps the heads where the configuration has a place for it, and says them for the job's summary: whoever has that
@@ -207,6 +229,13 @@ async fn planning(
 pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, CommandError> {
     // `production#142` names the release; where to is another matter, so its environment counts only without --env.
     let environment = args.to.as_ref().and_then(named).filter(|_| run.global.env.is_none());
+    if args.offline {
+        return offline(run, environment.cloned(), args).await;
+    }
+    if let Some(host) = args.hosts.iter().find(|host| host.at.is_some()) {
+        let text = format!("--hosts {}=ADDRESS goes with --offline", host.name);
+        return Err(CommandError::new(ErrorKind::Usage, text).hint("its address belongs into relman.toml"));
+    }
     let (wire, context, site) = match args.dry_run || args.list {
         true => planning(run, environment, Hosts::Known).await?,
         false => site_by(run, environment, Hosts::Known, args.via).await?,
@@ -219,7 +248,7 @@ pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, Comm
         dry_run: args.dry_run,
         reason: args.reason,
         no_hold: args.no_hold,
-        hosts: args.hosts,
+        hosts: args.hosts.into_iter().map(|host| host.name).collect(),
         yes: run.global.yes,
         timeout: args.timeout,
     };
@@ -228,15 +257,56 @@ pub(super) async fn rollback(run: &Run, args: args::Rollback) -> Result<u8, Comm
     ended(run, &wire, &context, &site, ("relman rollback", dry), result).await
 }
 
+/// Without the ledger: nothing of AWS is asked, and nothing is recorded but on the hosts.
+async fn offline(
+    run: &Run,
+    named: Option<EnvironmentName>,
+    args: args::Rollback,
+) -> Result<u8, CommandError> {
+    let wire = run.wire()?;
+    let site = wire.offline_site(wire.configured(named.as_ref())?, &args.hosts).await?;
+    let means = commands::rollback::offline::Means {
+        site: &site,
+        clock: &SystemClock,
+        actor: &wire.around.actor(),
+        machine: &wire.around.machine,
+        progress: &*wire.progress,
+    };
+    let dry = args.dry_run;
+    let args = commands::rollback::offline::Args {
+        target: args.to,
+        dry_run: args.dry_run,
+        reason: args.reason,
+        hosts: args.hosts.into_iter().map(|host| host.name).collect(),
+    };
+    let report = commands::rollback::offline::run(means, args).await?;
+    if dry {
+        run.print(&report, output::offline::show)
+    } else {
+        run.print_done(&report, output::offline::show)
+    }
+}
+
+/// What was done without the ledger, on record.
+pub(super) async fn import(run: &Run, args: args::Import) -> Result<u8, CommandError> {
+    let (wire, context, site) = site(run, None, Hosts::Known).await?;
+    let result = commands::rollback::import::run(&context, &site, &wire.supply()?, &args.hosts).await;
+    ended(run, &wire, &context, &site, ("relman ledger import", false), result).await
+}
+
 pub(super) async fn resume(run: &Run, args: args::Resume) -> Result<u8, CommandError> {
     let (wire, context, site) = site(run, args.id.as_ref().and_then(named), Hosts::Known).await?;
-    let number = match args.id {
-        Some(Target::Deployment { number, .. }) => Some(number),
-        _ => None,
-    };
-    let args = commands::resume::Args { number, lock_wait: args.lock_wait };
+    let args = commands::resume::Args { number: number(args.id), lock_wait: args.lock_wait };
     let result = commands::resume::run(&context, &site, args).await;
     ended(run, &wire, &context, &site, ("relman resume", false), result).await
+}
+
+pub(super) async fn reject(run: &Run, args: args::Reject) -> Result<u8, CommandError> {
+    let (wire, context, site) = site(run, args.id.as_ref().and_then(named), Hosts::Known).await?;
+    let actor = wire.proven().await?.unwrap_or_else(|| context.actor.clone());
+    let context = Context { actor, ..context };
+    let args = commands::approve::Args { number: number(args.id), plan: None, reason: Some(args.reason) };
+    run.print_done(&commands::approve::reject(&context, &site, args).await?, output::approve::show)
 }
 
 pub(super) async fn abort(run: &Run, args: args::Abort) -> Result<u8, CommandError> {
@@ -259,5 +329,5 @@ pub(super) async fn catch_up(run: &Run, args: args::CatchUp) -> Result<u8, Comma
     }
     let args = commands::catch_up::Args { lock_wait: args.lock_wait };
     let report = commands::catch_up::run(&context, &site, args).await?;
-    run.print(&report, output::catch_up::show)
+    run.print_done(&report, output::catch_up::show)
 }

@@ -7,8 +7,9 @@ use crate::domain::deployment::{Outcome, Verdict};
 /// The table, with the serving deployment marked.
 pub fn show(report: &Report, style: &Style) -> String {
     let place = format!("{} in {}", report.service, report.environment);
+    let closed = report.moved_to.as_ref().map_or_else(String::new, |to| format!("{}\n", style.closed(to)));
     if report.deployments.is_empty() {
-        return format!("{place}: no deployment to show\n");
+        return format!("{place}: no deployment to show\n{closed}");
     }
     let serving = report
         .serving
@@ -16,7 +17,7 @@ pub fn show(report: &Report, style: &Style) -> String {
         .map_or_else(|| "nothing serves".to_owned(), |v| format!("{} serves", v.tag()));
     let headers = ["", "ID", "VERSION", "KIND", "OUTCOME", "VERDICT", "BEGAN", "TOOK", "BY", "REASON"];
     let rows = report.deployments.iter().map(|row| cells(row, style)).collect();
-    let mut text = format!("{place}: {serving}\n\n{}", style.list(&headers, rows));
+    let mut text = format!("{place}: {serving}\n{closed}\n{}", style.list(&headers, rows));
     if let Some(next) = &report.next {
         text.push_str(&format!("\nMore: --cursor {next}\n"));
     }
@@ -29,7 +30,7 @@ fn cells(row: &Row, style: &Style) -> Vec<Cell> {
         Cell::new(if row.serving { "*" } else { "" }, Tone::Good),
         Cell::new(format!("#{}", row.id.number), strong),
         Cell::new(row.version.tag(), strong),
-        row.kind.to_string().into(),
+        kind(row).into(),
         outcome(row),
         verdict(row.verdict),
         style.ago(row.started_at).into(),
@@ -37,6 +38,13 @@ fn cells(row: &Row, style: &Style) -> Vec<Cell> {
         row.actor.name.clone().into(),
         row.reason.clone().or_else(|| row.message.clone()).unwrap_or_default().into(),
     ]
+}
+
+fn kind(row: &Row) -> String {
+    match row.offline {
+        Some(_) => format!("{} (offline)", row.kind),
+        None => row.kind.to_string(),
+    }
 }
 
 /// How it ended, or where it is.

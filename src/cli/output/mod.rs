@@ -1,6 +1,7 @@
 //! What goes to stdout: tables for people, JSON for programs. Each verb's file turns its report into text and is
 //! pure: colour, width and the time come in with [`Style`].
 
+pub mod approve;
 pub mod catch_up;
 pub mod deploy;
 pub mod diff;
@@ -12,6 +13,7 @@ pub mod init;
 pub mod lock;
 pub mod mark;
 pub mod migrate;
+pub mod offline;
 pub mod release;
 pub mod releases;
 pub mod show;
@@ -41,6 +43,11 @@ pub struct Style {
 impl Style {
     /// A width at which nothing is ever wrapped.
     pub const UNBOUNDED: u16 = u16::MAX;
+
+    /// That a ledger takes nothing more, and where it goes on.
+    fn closed(&self, to: &str) -> String {
+        self.paint(Tone::Warn, &format!("This ledger is closed: it goes on in {}", printable(to)))
+    }
 
     /// A table without borders, its last line ended. Cells wrap where the width asks for it. Text for a cell is a
     /// `String`, a `&str`, or a [`Cell`] with a [`Tone`].
@@ -87,7 +94,8 @@ pub fn duration(seconds: u64) -> String {
 /// The text without control characters: what others wrote (reasons, commit messages, answers of servers) cannot
 /// drive the terminal. Line ends and tabs stay.
 pub fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+    let turns = |c: char| matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| (!c.is_control() && !turns(*c)) || matches!(c, '\n' | '\t')).collect()
 }
 
 /// A report as JSON, ended with a newline.

@@ -7,9 +7,14 @@ use serde_json::Value;
 use super::super::progress::words;
 use super::{Style, Tone, duration, printable};
 use crate::commands::show::{Attached, Report};
+use crate::domain::deployment::Offline;
 
 /// Lines of a log that are shown; JSON has all of it.
 const TAIL: usize = 30;
+
+fn offline(offline: &Offline) -> String {
+    format!("done without the ledger by {} on {}, {}", offline.actor.name, offline.machine, offline.at)
+}
 
 /// Head, plan, entries, and why it failed.
 pub fn show(report: &Report, style: &Style) -> String {
@@ -33,6 +38,7 @@ pub fn show(report: &Report, style: &Style) -> String {
         ("Run", row.actor.run_url.clone().unwrap_or_default()),
         ("Reason", row.reason.clone().unwrap_or_default()),
         ("From", row.from_version.as_ref().map(|version| version.tag()).unwrap_or_default()),
+        ("Offline", row.offline.as_ref().map(offline).unwrap_or_default()),
         ("Rolls back", row.rollback_of.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("Commit", row.commit.to_string()),
         ("Digest", row.digest.to_string()),

@@ -1,6 +1,7 @@
 //! `relman status` as text.
 
 use crate::commands::status::{HostDrift, HostStatus, Report};
+use crate::domain::deployment::Phase;
 use crate::domain::drift::Drift;
 
 use super::{Cell, Style, Tone, printable};
@@ -8,6 +9,12 @@ use super::{Cell, Style, Tone, printable};
 /// The report for people.
 pub fn show(report: &Report, style: &Style) -> String {
     let mut lines = vec![style.paint(Tone::Strong, &headline(report, style))];
+    if let Some(to) = &report.moved_to {
+        lines.push(style.closed(to));
+    }
+    if let Some(freeze) = &report.freeze {
+        lines.push(format!("Deploys are frozen until {}: {}", freeze.until, printable(&freeze.reason)));
+    }
     if let Some(hold) = &report.hold {
         lines.push(format!(
             "On hold since {} by {}: {}",
@@ -24,6 +31,10 @@ pub fn show(report: &Report, style: &Style) -> String {
             (true, true) => {
                 "interrupted past the point of return; `relman resume` brings it to its end".to_owned()
             }
+            (false, _) if flight.phase == Phase::Waiting => format!(
+                "waits for an approval; `relman approve '{}'`, or `relman reject '{}' --reason '…'`",
+                flight.id, flight.id
+            ),
             (false, _) => format!("{}, begun {}", flight.phase, style.ago(flight.started_at)),
         };
         lines.push(format!(
@@ -86,6 +97,12 @@ fn headline(report: &Report, style: &Style) -> String {
 
 /// What to do about a host that does not serve as it should. A deployment in flight has its own next step.
 fn advice(report: &Report, host: &HostStatus) -> Option<String> {
+    if let Some(ahead) = &host.ahead {
+        return Some(format!(
+            "{}: {ahead}: relman ledger import --from-hosts --env {}",
+            host.name, report.environment
+        ));
+    }
     let (Some(HostDrift::Drift(drift)), None, Some(wanted)) = (host.drift, &report.in_flight, &host.wanted)
     else {
         return None;
@@ -145,6 +162,7 @@ fn drift(host: &HostStatus) -> &'static str {
             Drift::Unhealthy => "unhealthy",
             Drift::OpenShift => "shift left open",
             Drift::Unreachable => "unreachable",
+            Drift::AheadOfLedger => "ahead of the ledger",
         },
     }
 }
@@ -167,6 +185,7 @@ mod tests {
             since: None,
             drift: Some(HostDrift::Unobserved),
             error: None,
+            ahead: None,
         };
         let report = Report {
             schema: 1,
@@ -176,7 +195,9 @@ mod tests {
             deployment: Some("production#2".parse().unwrap()),
             since: None,
             lease: None,
+            moved_to: None,
             hold: None,
+            freeze: None,
             in_flight: None,
             observable: false,
             hosts: vec![host],
@@ -202,6 +223,7 @@ mod tests {
             since: None,
             drift: drift.map(HostDrift::Drift),
             error: None,
+            ahead: None,
         };
         Report {
             schema: 1,
@@ -211,7 +233,9 @@ mod tests {
             deployment: Some("production#5".parse().unwrap()),
             since: None,
             lease: None,
+            moved_to: None,
             hold: None,
+            freeze: None,
             in_flight: None,
             observable: true,
             hosts: vec![host("web-1", "0.1.0", None), host("web-2", "0.2.0", Some(drift))],

@@ -44,12 +44,14 @@ fn row(number: u64, version: &str, kind: Kind, outcome: Option<Outcome>) -> hist
         duration_seconds: outcome.map(|_| 80),
         from_version: Some("0.1.0".parse().unwrap()),
         rollback_of: (number == 3).then(|| "production#2".parse().unwrap()),
+        offline: None,
         hosts: vec!["web-1".parse().unwrap()],
     }
 }
 
 fn history() -> history::Report {
     history::Report {
+        moved_to: None,
         schema: 1,
         service: "web".parse().unwrap(),
         environment: "production".parse().unwrap(),

@@ -6,7 +6,8 @@ use super::{Cell, Style, Tone, printable};
 
 /// The report for people.
 pub fn show(report: &Report, style: &Style) -> String {
-    let mut text = format!("Ledger {}\n\n", printable(&report.ledger));
+    let closed = report.moved_to.as_ref().map_or_else(String::new, |to| format!("{}\n", style.closed(to)));
+    let mut text = format!("Ledger {}\n{closed}\n", printable(&report.ledger));
     if report.chain.streams.is_empty() && report.chain.faults.is_empty() {
         text.push_str("It has no entry yet.\n");
     } else {

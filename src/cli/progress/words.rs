@@ -69,6 +69,13 @@ pub fn of(event: &Event, verbose: bool) -> Option<Said> {
             let why = message.as_ref().filter(|_| verbose).map(|message| format!(": {message}"));
             said(tone, format!("#{deployment} {outcome}{}", why.unwrap_or_default()))
         }
+        Event::ApprovalRequested { deployment, rule } => {
+            let eyes = if rule.four_eyes { ", not of whoever started it" } else { "" };
+            said(Tone::Warn, format!("#{deployment} waits for {} approval(s){eyes}", rule.needed))
+        }
+        Event::ApprovalGiven { deployment, .. } => {
+            said(Tone::Good, format!("#{deployment} is approved by one more"))
+        }
         Event::VerdictMarked { version, verdict, .. } => {
             said(Tone::Plain, format!("{} is marked {verdict}", version.tag()))
         }
@@ -89,6 +96,8 @@ pub fn of(event: &Event, verbose: bool) -> Option<Said> {
             let error = &failed.error;
             said(Tone::Bad, format!("infrastructure failed ({}): {}", error.code, error.message))
         }
+        // Who came and who went has been said.
+        Event::InfraHosts(_) => None,
         Event::VersionClaimed { version, commit } => {
             said(Tone::Plain, format!("{} belongs to {}", version.tag(), commit.short()))
         }

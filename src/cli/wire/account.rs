@@ -3,11 +3,11 @@
 use serde::Deserialize;
 
 use super::fleet::DOCUMENT;
-use super::{Wire, hosts};
+use super::{Hosts, Wire};
 use crate::aws::survey::Survey;
 use crate::cli::place::{ArtifactPlace, LedgerPlace};
-use crate::commands::Context;
 use crate::commands::doctor::aws::{Account, Backend};
+use crate::commands::{Context, provision};
 use crate::config::{Environment, Via};
 use crate::domain::id::{EnvironmentName, HostName};
 
@@ -86,7 +86,7 @@ impl Wire {
             let hosts = settings.hosts.iter().map(|host| (host.name.clone(), host.address.clone()));
             return Some((given.unwrap_or_else(|| DOCUMENT.to_owned()), hosts.collect()));
         };
-        let found = hosts::find(context?, name, &infra, hosts::Hosts::Known).await.ok()?;
+        let found = provision::find(context?, name, &infra, Hosts::Known).await.ok()?.listing.hosts;
         let named = found.iter().find_map(|host| host.ssm_document.clone());
         let hosts = found.into_iter().filter_map(|host| Some((host.name, host.ssm_id?)));
         Some((given.or(named).unwrap_or_else(|| DOCUMENT.to_owned()), hosts.collect()))

@@ -33,7 +33,7 @@ pub(super) struct Route {
     pub(super) via: Via,
     identity: Identity,
     tool: Tool,
-    login: SshAccess,
+    pub(super) login: SshAccess,
     roles: Roles,
     /// Whether hosts may be configured on it.
     configures: bool,

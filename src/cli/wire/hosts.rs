@@ -1,60 +1,9 @@
-//! Which hosts an environment has, where the infrastructure tells: its outputs, or the last ones on record.
+//! How hosts that the infrastructure names are reached.
 
 use crate::commands::error::{CommandError, ErrorKind};
-use crate::commands::{Context, Infra, provision};
-use crate::config::{Provision, Via};
-use crate::domain::id::EnvironmentName;
+use crate::config::Via;
 use crate::host::wire::{Bastion, HostAddress};
-use crate::infra::inventory::{self, Expected, InventoryError, InventoryHost};
-
-/// Which hosts a verb needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hosts {
-    /// Those that there are: whoever deploys must not miss one.
-    Fresh,
-    /// Those that there are, or, when that cannot be told, those of the last apply on record: a rollback must work
-    /// while the cloud does not.
-    Known,
-    /// None: the verb asks no host.
-    Unread,
-}
-
-pub(super) async fn find(
-    context: &Context,
-    name: &EnvironmentName,
-    infra: &Infra,
-    which: Hosts,
-) -> Result<Vec<InventoryHost>, CommandError> {
-    if which == Hosts::Unread {
-        return Ok(Vec::new());
-    }
-    let outputs = match infra.port.outputs().await {
-        Ok(outputs) => outputs,
-        Err(error) if which == Hosts::Known => {
-            return match provision::recorded(context, &context.stream(name)).await? {
-                Some(hosts) => {
-                    context
-                        .progress
-                        .note(&format!("{error}; the hosts are those of the last recorded apply"));
-                    Ok(hosts)
-                }
-                None => Err(error.into()),
-            };
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let expected = Expected { service: &context.service, environment: name, private: infra.private };
-    match inventory::read(&outputs, &expected) {
-        Ok(found) => Ok(found.hosts),
-        // A deploy makes them first.
-        Err(InventoryError::NeverApplied | InventoryError::NoOutput | InventoryError::NoHosts)
-            if which == Hosts::Fresh && infra.provision == Provision::Apply =>
-        {
-            Ok(Vec::new())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
+use crate::infra::inventory::InventoryHost;
 
 /// As they are reached by this way. A bastion that the outputs name is taken where none is given.
 ///

@@ -7,7 +7,7 @@ use crate::commands::error::ErrorKind;
 use crate::commands::read::{digest_of, serves_for_good};
 use crate::commands::{CommandError, Context, Site};
 use crate::domain::deployment::{Kind, ReturnPoint};
-use crate::domain::id::{DeploymentId, DeploymentNumber, Digest, HostName, Stream};
+use crate::domain::id::{DeploymentId, DeploymentNumber, Digest, EnvironmentName, HostName, Stream};
 use crate::domain::plan::Plan;
 use crate::host::wire::{HostErrorCode, Observation};
 use crate::saga::claim::Claimed;
@@ -25,6 +25,7 @@ pub(crate) async fn facts(
     aim: &Aim,
     claimed: &Claimed,
 ) -> Result<BTreeMap<HostName, HostFacts>, CommandError> {
+    none_ahead(&site.name, claimed)?;
     let (fleet, budget) = (&*site.fleet, site.settings.failure_budget as usize);
     let wanted = fleet.configuration().map(String::from);
     let run = digest_of(&aim.run)?;
@@ -46,6 +47,9 @@ pub(crate) async fn facts(
                     open_shift: seen.trial.is_some(),
                     configure,
                     settled,
+                    idle_runs: fleet.sees()
+                        && settled
+                        && seen.slots.iter().any(|view| view.running && Some(view.slot) != seen.committed),
                 };
                 hosts.insert(host.clone(), facts);
             }
@@ -62,7 +66,19 @@ pub(crate) async fn facts(
             None => failed.push((host, HostErrorCode::NoAnswer, "no answer came back".to_owned())),
         }
     }
-    let may_stay_behind = aim.kind != Kind::Rollback && absent.len() <= budget && !hosts.is_empty();
+    let (excused, absent): (Vec<_>, Vec<_>) =
+        absent.into_iter().partition(|(host, _)| excuse(site, host, aim.kind).is_some());
+    let any_left = !hosts.is_empty();
+    let may_stay_behind = aim.kind != Kind::Rollback && absent.len() <= budget && any_left;
+    for (host, (code, message)) in excused {
+        let why = excuse(site, host, aim.kind).unwrap_or_default();
+        if any_left {
+            let absent = Some(format!("{message}; {why}"));
+            hosts.insert(host.clone(), HostFacts { absent, ..HostFacts::default() });
+        } else {
+            failed.push((host, code, message));
+        }
+    }
     for (host, (code, message)) in absent {
         if may_stay_behind {
             hosts.insert(host.clone(), HostFacts { absent: Some(message), ..HostFacts::default() });
@@ -92,11 +108,51 @@ pub(crate) async fn facts(
                     fleet.way()
                 ));
             }
-            Err(error
-                .hint("relman doctor: what keeps each host from taking part")
-                .hint("--hosts NAME,…: only the hosts that you name; the others stay as they are"))
+            let uncertain =
+                |host: &HostName| site.roster.as_ref().is_some_and(|roster| roster.is_uncertain(host));
+            if failed.iter().any(|(host, ..)| uncertain(host)) {
+                error = error.hint(
+                    "a host that came after the last apply may still be booting: the same again in a minute",
+                );
+            }
+            let can = aim.hosts.iter().filter(|host| !failed.iter().any(|(failed, ..)| failed == host));
+            let can: Vec<&str> = can.map(HostName::as_str).collect();
+            let error = error.hint("relman doctor: what keeps each host from taking part");
+            Err(match can.is_empty() {
+                true => error,
+                false => error.hint(format!(
+                    "--hosts {}: only the hosts that can; the others stay as they are",
+                    can.join(",")
+                )),
+            })
         }
     }
+}
+
+/// Why a host that cannot be reached may stay behind beside the failure budget.
+fn excuse(site: &Site, host: &HostName, kind: Kind) -> Option<&'static str> {
+    site.roster.as_ref()?.excuse(host, kind)
+}
+
+/// Refused while hosts have gone back without the ledger: what was done there is on record before anything follows.
+pub(super) fn none_ahead(environment: &EnvironmentName, claimed: &Claimed) -> Result<(), CommandError> {
+    let ahead = claimed.iter().filter_map(|(host, answer)| match answer {
+        Err(error) if error.code == HostErrorCode::Ahead => Some((host, &error.message)),
+        _ => None,
+    });
+    let ahead: Vec<_> = ahead.collect();
+    if ahead.is_empty() {
+        return Ok(());
+    }
+    let text = match ahead.len() {
+        1 => format!("1 host of {environment} is ahead of the ledger"),
+        n => format!("{n} hosts of {environment} are ahead of the ledger"),
+    };
+    let mut error = CommandError::new(ErrorKind::Refused, text);
+    for (host, message) in ahead {
+        error = error.detail(format!("{host}: {message}"));
+    }
+    Err(error.hint(format!("relman ledger import --from-hosts --env {environment}: record it, then go on")))
 }
 
 async fn settled(
@@ -124,6 +180,10 @@ pub(crate) async fn make_plan(
 ) -> Result<Plan, CommandError> {
     let environment = context.environment(stream).await?;
     let serving = context.deployment(stream, environment.serving).await?;
+    // Those that are excused take no place of the others.
+    let excused =
+        hosts.iter().filter(|(host, facts)| facts.absent.is_some() && excuse(site, host, aim.kind).is_some());
+    let excused = u32::try_from(excused.count()).unwrap_or(u32::MAX);
     Ok(crate::saga::plan::plan(Facts {
         service: context.service.clone(),
         deployment: DeploymentId { environment: site.name.clone(), number },
@@ -139,6 +199,6 @@ pub(crate) async fn make_plan(
         bake_seconds: site.settings.bake_seconds,
         drain_seconds: site.settings.drain_seconds,
         wave_size: site.settings.wave_size,
-        failure_budget: site.settings.failure_budget,
+        failure_budget: site.settings.failure_budget.saturating_add(excused),
     }))
 }

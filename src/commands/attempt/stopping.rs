@@ -1,7 +1,12 @@
 //! How an attempt ends what must not be cut off.
 
+use std::time::Duration;
+
 use super::Attempt;
 use crate::interrupt::Interrupt;
+
+/// Time to give the lease back after an interrupt: with that of the last step it is below what CI systems leave.
+pub(super) const PARTING: Duration = Duration::from_secs(2);
 
 impl Attempt<'_> {
     /// Awaits something that can be asked to stop, and asks it when the lease, the time or the user's patience ends:

@@ -3,6 +3,8 @@
 
 mod capacity;
 mod crash;
+mod faults;
+mod offline;
 mod regressions;
 mod waves;
 

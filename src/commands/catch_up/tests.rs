@@ -1,5 +1,7 @@
 //! A host that comes up by itself, over fakes. The clock stands still between waits.
 
+mod dynamodb;
+
 use super::*;
 use crate::commands::deploy::{self, ReportResult};
 use crate::commands::status;

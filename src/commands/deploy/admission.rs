@@ -5,9 +5,10 @@ use crate::commands::attempt::Attempt;
 use crate::commands::error::ErrorKind;
 use crate::commands::release::uncommitted;
 use crate::commands::{CommandError, Context, Site, Supply, target};
-use crate::domain::deployment::Deployment;
-use crate::domain::id::CommitSha;
-use crate::domain::policy::{self, Admission, Ancestry, Overrides, Refusal, Withdrawal};
+use crate::domain::deployment::{Deployment, Verdict};
+use crate::domain::freeze;
+use crate::domain::id::{CommitSha, EnvironmentName};
+use crate::domain::policy::{self, Admission, Ancestry, Overrides, Refusal, Rules, Withdrawal};
 use crate::domain::record::EnvironmentRecord;
 use crate::domain::release::ReleaseRef;
 
@@ -41,6 +42,10 @@ pub(super) async fn wanted(
     supply: &Supply,
     args: &Args,
 ) -> Result<Wanted, CommandError> {
+    if let Some(from) = &args.from {
+        let release = promoted(context, site, from).await?;
+        return Ok(Wanted { commit: release.commit.clone(), release: Some(release) });
+    }
     if let Some(target) = &args.target {
         let release = target::resolve(context, &site.name, target).await?.release;
         return Ok(Wanted { commit: release.commit.clone(), release: Some(release) });
@@ -58,6 +63,42 @@ pub(super) async fn wanted(
     Ok(Wanted { commit, release })
 }
 
+/// The release that another environment serves.
+async fn promoted(
+    context: &Context,
+    site: &Site,
+    from: &EnvironmentName,
+) -> Result<ReleaseRef, CommandError> {
+    if *from == site.name {
+        return Err(CommandError::new(ErrorKind::Usage, format!("{from} is promoted to itself"))
+            .hint("relman deploy --from STAGING --env PRODUCTION"));
+    }
+    let stream = context.stream(from);
+    let environment = context.environment(&stream).await?;
+    match context.deployment(&stream, environment.serving).await? {
+        Some(serving) => Ok(serving.release),
+        None => Err(CommandError::new(ErrorKind::NotFound, format!("nothing serves in {from}"))
+            .hint(format!("relman history --env {from}: what was deployed there"))),
+    }
+}
+
+/// What the configuration asks for, as things are now.
+pub(super) async fn rules(context: &Context, site: &Site, wanted: &Wanted) -> Result<Rules, CommandError> {
+    let frozen = freeze::in_force(&site.settings.freeze, context.clock.now())
+        .map(|(window, until)| (window.reason.clone(), until));
+    let order = match &site.settings.after {
+        None => None,
+        Some(first) => {
+            let verdict = match &wanted.release {
+                Some(release) => context.verdict(&context.stream(first), &release.version).await?,
+                None => None,
+            };
+            Some((first.clone(), verdict == Some(Verdict::Proven)))
+        }
+    };
+    Ok(Rules { frozen, order })
+}
+
 /// Whether it may start, as things are now; refused is an error.
 pub(super) async fn admitted(
     attempt: &Attempt<'_>,
@@ -67,7 +108,8 @@ pub(super) async fn admitted(
 ) -> Result<Admission, CommandError> {
     let environment = attempt.context.environment(&attempt.stream).await?;
     let serving = attempt.context.deployment(&attempt.stream, environment.serving).await?;
-    match admit(supply, args, wanted, serving.as_ref(), &environment)? {
+    let rules = rules(attempt.context, &attempt.site, wanted).await?;
+    match admit(supply, args, wanted, (serving.as_ref(), &environment), &rules)? {
         Admission::Refused(refusal) => Err(refused(&refusal, &attempt.site, &environment)),
         admission => Ok(admission),
     }
@@ -77,8 +119,8 @@ pub(super) fn admit(
     supply: &Supply,
     args: &Args,
     wanted: &Wanted,
-    serving: Option<&Deployment>,
-    environment: &EnvironmentRecord,
+    (serving, environment): (Option<&Deployment>, &EnvironmentRecord),
+    rules: &Rules,
 ) -> Result<Admission, CommandError> {
     let commit = &wanted.commit;
     let ancestry = match (serving, &supply.repository) {
@@ -111,9 +153,14 @@ pub(super) fn admit(
             }
         });
     }
-    let overrides =
-        Overrides { hold: args.override_hold, older: args.allow_older, fixes: args.fixes.is_some() };
-    Ok(policy::admit_deploy(&wanted.shown(), args.target.is_some(), ancestry, hold, overrides))
+    let overrides = Overrides {
+        hold: args.override_hold,
+        older: args.allow_older,
+        fixes: args.fixes.is_some(),
+        freeze: args.override_freeze,
+        order: args.override_order,
+    };
+    Ok(policy::admit_deploy(&wanted.shown(), args.names_target(), ancestry, hold, rules, overrides))
 }
 
 pub(super) fn refused(refusal: &Refusal, site: &Site, environment: &EnvironmentRecord) -> CommandError {
@@ -131,6 +178,12 @@ pub(super) fn refused(refusal: &Refusal, site: &Site, environment: &EnvironmentR
         Refusal::CannotJudge { .. } => error
             .hint("git fetch --unshallow (GitHub Actions: fetch-depth: 0), then again")
             .hint("--override-hold --reason '…'"),
+        Refusal::Frozen { .. } => error
+            .hint("relman rollback is exempt")
+            .hint("--override-freeze --reason '…': when it cannot wait"),
+        Refusal::OutOfOrder { environment, .. } => error
+            .hint(format!("relman deploy --env {environment}, then relman deploy --from {environment}"))
+            .hint("--override-order --reason '…': when it cannot wait"),
         Refusal::NotNewer { .. } => {
             error.hint("relman rollback --to TARGET: go back on purpose").hint("--allow-older --reason '…'")
         }

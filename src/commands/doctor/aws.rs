@@ -122,15 +122,20 @@ async fn tables(account: &Account) -> Vec<Check> {
     let Some(name) = &account.table else { return Vec::new() };
     let survey = &account.survey;
     let facts = match survey.table(name).await {
-        Ok(facts) => facts,
+        Ok(facts) => Ok(facts),
+        // What a deploy does there is asked for below.
+        Err(fault) if fault.kind == FaultKind::Denied => Err(unseen(format!("table {name}"), &fault)),
         Err(fault) => return vec![faulty(format!("table {name}"), &fault)],
     };
-    let mut found = table::layout(name, &facts);
+    let mut found = match &facts {
+        Ok(facts) => table::layout(name, facts),
+        Err(unseen) => vec![unseen.clone()],
+    };
     if !account.all {
         return found;
     }
     let (backups, expiry) = join!(survey.is_backed_up(name), survey.expiry(name));
-    found.extend(table::safety(name, &facts));
+    found.extend(facts.iter().flat_map(|facts| table::safety(name, facts)));
     found.push(looked(backups, format!("table {name} backups"), |is| table::backups(name, is)));
     found.push(looked(expiry, format!("table {name} expiry"), |attribute| {
         table::expiry(name, attribute.as_deref())
@@ -150,6 +155,7 @@ async fn buckets(account: &Account, region: &str) -> Vec<Check> {
     let survey = &account.survey;
     let place = match survey.place(name).await {
         Ok(place) => bucket::region(name, &place, region),
+        Err(fault) if fault.kind == FaultKind::Denied => unseen(format!("bucket {name}"), &fault),
         Err(fault) => return vec![faulty(format!("bucket {name}"), &fault)],
     };
     let mut found = vec![place];
@@ -192,7 +198,7 @@ async fn states(account: &Account, region: &str) -> Vec<Check> {
                 format!("the bucket is in {place}; the rest is not looked at from {region}"),
             )];
         }
-        Err(fault) => return vec![faulty(format!("state {name}"), &fault)],
+        Err(fault) => vec![hidden(format!("state {name}"), &fault)],
     };
     match survey.bucket(name).await {
         Ok(facts) => {
@@ -204,12 +210,12 @@ async fn states(account: &Account, region: &str) -> Vec<Check> {
             }));
             found.push(looked(facts.closed, of("access"), |is| bucket::closed(name, is)));
         }
-        Err(fault) => found.push(faulty(format!("state {name}"), &fault)),
+        Err(fault) => found.push(hidden(format!("state {name}"), &fault)),
     }
     found.push(match (&backend.table, backend.lockfile) {
         (Some(table), _) => match survey.table(table).await {
             Ok(facts) => table::locks(table, &facts),
-            Err(fault) => faulty(format!("lock table {table}"), &fault),
+            Err(fault) => hidden(format!("lock table {table}"), &fault),
         },
         (None, true) => Check::ok("state lock", format!("a file beside the state in {name}")),
         (None, false) => Check::failed(
@@ -251,7 +257,7 @@ async fn documents(account: &Account) -> Vec<Check> {
             None => Check::failed(
                 name,
                 format!("Systems Manager does not know {instance}"),
-                "give the instance a role with AmazonSSMManagedInstanceCore, a way to the endpoints, and its agent",
+                "give the instance its agent, a way to the endpoints, and a role as infra/modules/host-role makes it: what the agent needs, and this service's parameters alone (AmazonSSMManagedInstanceCore opens all of them)",
             ),
         }));
     }
@@ -280,17 +286,23 @@ fn may_not_look(fault: &Fault) -> bool {
 
 fn unseen(name: impl Into<String>, fault: &Fault) -> Check {
     let detail = match fault.kind {
-        FaultKind::Denied => format!("needs {} to be looked at; a deploy does without", fault.action),
+        FaultKind::Denied => {
+            format!("the permission {} is missing; a deploy does without", fault.permission())
+        }
         _ => format!("{} is not answered at this endpoint", fault.action),
     };
     Check::new(name, State::NotChecked, detail)
 }
 
+/// What could not be looked at, and what is not there.
+fn hidden(name: impl Into<String>, fault: &Fault) -> Check {
+    if may_not_look(fault) { unseen(name, fault) } else { faulty(name, fault) }
+}
+
 fn looked<T>(said: Result<T, Fault>, name: impl Into<String>, judge: impl FnOnce(T) -> Check) -> Check {
     match said {
         Ok(said) => judge(said),
-        Err(fault) if may_not_look(&fault) => unseen(name, &fault),
-        Err(fault) => faulty(name, &fault),
+        Err(fault) => hidden(name, &fault),
     }
 }
 

@@ -254,6 +254,11 @@ pub(super) fn host(reply: &Reply, configuration: Option<&str>) -> Check {
             "the container that should serve does not run",
             "`sudo systemctl restart docker` on the host, then relman status",
         ),
+        Ok(Observation { offline: Some(mark), .. }) => Check::failed(
+            name,
+            format!("it obeys no deploy: {}", mark.told()),
+            "relman ledger import --from-hosts",
+        ),
         Ok(observation) => match (configuration, observation.configured.as_deref()) {
             (Some(wanted), found) if found != Some(wanted) => Check::ok(
                 name,
@@ -283,6 +288,7 @@ pub(super) fn host(reply: &Reply, configuration: Option<&str>) -> Check {
                 HostErrorCode::Fenced => {
                     "the host has obeyed another ledger, or a newer state of this one: use that one ([ledger] in relman.toml)"
                 }
+                HostErrorCode::Ahead => "relman ledger import --from-hosts",
                 HostErrorCode::Engine => "`sudo systemctl restart docker` on the host",
                 HostErrorCode::Proxy => "`sudo systemctl restart haproxy` on the host",
                 HostErrorCode::Playbook => "correct what is said there, then relman doctor again",

@@ -1,11 +1,16 @@
-//! Terraform: there, recent enough, initialised, its lock free, its outputs of use. Nothing is initialised and no lock
-//! is broken.
+//! Terraform: there, recent enough, initialised, its state readable, its outputs those of the configuration. Nothing is
+//! initialised, and no lock is taken or broken: to take one is to write.
 
-use super::{Check, CommandError, Infra, Supply, chain};
+use super::aws::Account;
+use super::{Check, CommandError, Infra, State, Supply};
 use crate::infra::InfraError;
 use crate::infra::inventory::{CONFIG, InfraConfig};
 
-pub(super) async fn terraform(infra: Option<&Infra>, supply: Option<&Supply>) -> Vec<Check> {
+pub(super) async fn terraform(
+    infra: Option<&Infra>,
+    supply: Option<&Supply>,
+    account: Option<&Account>,
+) -> Vec<Check> {
     let Some(infra) = infra else { return Vec::new() };
     let port = &*infra.port;
     let mut found = Vec::new();
@@ -19,31 +24,84 @@ pub(super) async fn terraform(infra: Option<&Infra>, supply: Option<&Supply>) ->
         return found;
     }
     found.push(Check::ok("infrastructure", port.location()));
-    found.push(match port.unlocked().await {
-        Ok(()) => Check::ok("state", "nobody holds its lock"),
-        Err(error @ InfraError::Locked { .. }) => {
-            let error = CommandError::from(error);
-            Check::warning("state", chain(&error), error.hints.join("; "))
-        }
-        Err(error) => failed("state", error),
+    found.push(match port.state().await {
+        Ok(Some(state)) => Check::ok(
+            "state",
+            format!("serial {}; whether somebody holds its lock, a plan tells", state.serial),
+        ),
+        Ok(None) => Check::ok("state", "none yet"),
+        Err(error) => match permission(&error) {
+            Some(permission) => Check::new("state", State::NotChecked, permission),
+            None => failed("state", error),
+        },
     });
-    found.extend(repository(infra, supply).await);
+    found.extend(agreement(infra, supply, account).await);
     found
+}
+
+/// Which permission lacks, where that is why it could not be looked at.
+fn permission(error: &InfraError) -> Option<String> {
+    let InfraError::Failed { said, log, .. } = error else { return None };
+    let named = [said, log].into_iter().find_map(|text| {
+        let (_, rest) = text.split_once("not authorized to perform: ")?;
+        rest.split_whitespace().next()
+    });
+    let is_denied = [said, log].into_iter().any(|text| text.contains("AccessDenied"));
+    match named {
+        Some(action) => Some(format!("the permission {action} is missing")),
+        None => is_denied.then(|| "the permission to read it is missing".to_owned()),
+    }
 }
 
 fn failed(name: &str, error: InfraError) -> Check {
     super::failed(name, &CommandError::from(error), "relman infra plan")
 }
 
-/// Images that go to one repository and hosts that pull from another do not meet.
-async fn repository(infra: &Infra, supply: Option<&Supply>) -> Option<Check> {
-    let outputs = infra.port.outputs().await.ok()?;
-    let config: InfraConfig = serde_json::from_value(outputs.get(CONFIG)?.clone()).ok()?;
-    let (made, used) = (config.repository_url?, &supply?.image.repository);
-    (made != *used).then(|| {
-        let detail = format!("the infrastructure has {made}, and image.repository is {used}");
-        Check::warning("repository", detail, "let image.repository in relman.toml be the one that was made")
-    })
+/// What the infrastructure was made with, beside what the configuration uses. Images that go to one repository and hosts
+/// that pull from another do not meet, and so with ledger and artifacts.
+async fn agreement(infra: &Infra, supply: Option<&Supply>, account: Option<&Account>) -> Vec<Check> {
+    let Ok(outputs) = infra.port.outputs().await else { return Vec::new() };
+    let Some(config) = outputs.get(CONFIG) else { return Vec::new() };
+    let Ok(config) = serde_json::from_value::<InfraConfig>(config.clone()) else { return Vec::new() };
+    let region = match account {
+        Some(account) => account.survey.region().await.ok(),
+        None => None,
+    };
+    let table = account.and_then(|account| account.table.as_deref());
+    let bucket = account.and_then(|account| account.bucket.as_ref()).map(|(name, _)| name.as_str());
+    let mut found = Vec::new();
+    if let Some(supply) = supply {
+        let used = Some(supply.image.repository.as_str());
+        found.extend(differs("repository", config.repository_url, used, "image.repository in relman.toml"));
+    }
+    found.extend(differs(
+        "ledger table",
+        config.ledger_table,
+        table,
+        "the table of ledger.url in relman.toml",
+    ));
+    let of_bucket = "the bucket of artifacts.url in relman.toml";
+    found.extend(differs("artifacts bucket", config.artifacts_bucket, bucket, of_bucket));
+    if region.is_some() {
+        found.extend(differs(
+            "region",
+            config.region,
+            region.as_deref(),
+            "AWS_REGION or region of the profile",
+        ));
+    }
+    found
+}
+
+fn differs(name: &str, made: Option<String>, used: Option<&str>, key: &str) -> Option<Check> {
+    let made = made.filter(|made| Some(made.as_str()) != used)?;
+    let used = used.map_or_else(|| format!("{key} names none"), |used| format!("{key} is {used}"));
+    let detail = format!("the infrastructure was made with {made}, and {used}");
+    Some(Check::warning(
+        name,
+        detail,
+        format!("let {key} be {made}, or apply the infrastructure with the other"),
+    ))
 }
 
 #[cfg(test)]
@@ -67,6 +125,7 @@ mod tests {
             provision: Provision::Skip,
             private: false,
             fleet: Arc::new(move |_| Ok(fleet.clone())),
+            groups: Arc::new(crate::infra::fake::groups::FakeGroups::default()),
         }
     }
 
@@ -75,37 +134,66 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_held_lock_is_a_warning_with_the_exact_command() {
+    async fn a_look_at_the_state_takes_no_lock() {
         let world = World::new(&[], None);
         let fake = FakeInfra::default();
-        assert_eq!(terraform(None, None).await, []);
-        let good = terraform(Some(&infra(&fake)), Some(&world.supply)).await;
+        assert_eq!(terraform(None, None, None).await, []);
+        let good = terraform(Some(&infra(&fake)), Some(&world.supply), None).await;
         assert_eq!(
             states(&good),
             [("terraform", State::Ok), ("infrastructure", State::Ok), ("state", State::Ok)]
         );
+        // Where a lock is held, whoever takes one hears of it.
         fake.want_slow(&[]);
         fake.somebody_applies().await;
-        let held = terraform(Some(&infra(&fake)), Some(&world.supply)).await;
-        assert_eq!(held[2].state, State::Warning);
-        assert!(
-            held[2].fix.as_ref().unwrap().contains("terraform -chdir=infra force-unlock lock-0"),
-            "{held:?}"
+        let held = terraform(Some(&infra(&fake)), Some(&world.supply), None).await;
+        assert_eq!(states(&held), states(&good), "{held:?}");
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_not_broken() {
+        let error = |said: &str, log: &str| InfraError::Failed {
+            what: "terraform state pull in infra".into(),
+            said: said.into(),
+            log: log.into(),
+        };
+        let full = "User: arn:aws:sts::1:assumed-role/deploy/x is not authorized to perform: s3:ListBucket on resource: b";
+        assert_eq!(
+            permission(&error("Error loading state", full)).as_deref(),
+            Some("the permission s3:ListBucket is missing")
         );
-        assert!(held[2].detail.contains("ada@laptop"), "{held:?}");
+        let short = "operation error S3: HeadObject, StatusCode: 403, api error AccessDenied: Access Denied";
+        assert_eq!(permission(&error(short, "")).as_deref(), Some("the permission to read it is missing"));
+        assert_eq!(permission(&error("no such host", "")), None);
     }
 
     #[tokio::test]
     async fn what_cannot_be_asked_is_a_failure_and_another_repository_a_warning() {
         let world = World::new(&[], None);
         let fake = FakeInfra::default();
-        fake.world().outputs.insert(CONFIG.into(), json!({"repository_url": "r.example/other"}));
+        fake.world().outputs.insert(CONFIG.into(), json!({
+            "repository_url": "r.example/other", "ledger_table": "web-ledger", "artifacts_bucket": "web-artifacts",
+            "region": "eu-central-1",
+        }));
         fake.want(&["a"]);
         fake.somebody_applies().await;
-        let other = terraform(Some(&infra(&fake)), Some(&world.supply)).await;
-        assert_eq!(states(&other)[3], ("repository", State::Warning));
+        let other = terraform(Some(&infra(&fake)), Some(&world.supply), None).await;
+        let differing = ["repository", "ledger table", "artifacts bucket"].map(|name| (name, State::Warning));
+        assert_eq!(states(&other)[3..], differing);
+        assert!(
+            other[4]
+                .detail
+                .contains("made with web-ledger, and the table of ledger.url in relman.toml names none")
+        );
+        assert_eq!(differs("region", Some("a".into()), Some("a"), "AWS_REGION"), None);
+        assert!(
+            differs("region", Some("a".into()), Some("b"), "AWS_REGION")
+                .unwrap()
+                .detail
+                .contains("AWS_REGION is b")
+        );
         fake.world().down = true;
-        let down = terraform(Some(&infra(&fake)), Some(&world.supply)).await;
+        let down = terraform(Some(&infra(&fake)), Some(&world.supply), None).await;
         assert_eq!(
             states(&down),
             [("terraform", State::Ok), ("infrastructure", State::Failed), ("state", State::NotChecked)]

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::commands::error::ErrorKind;
+use crate::domain::actor::{Actor, ActorSource};
+use crate::domain::deployment::Offline;
 use crate::domain::time::Timestamp;
+use crate::host::wire::offline::{Mark, Placed};
 
 fn nothing() -> Parts {
     let error = || CommandError::new(ErrorKind::Usage, "no configuration");
@@ -87,6 +90,7 @@ fn a_host_that_serves_nobody_is_not_ok() {
         fence: None,
         committed: Some(Slot::Blue),
         trial: None,
+        offline: None,
         slots: vec![SlotView {
             slot: Slot::Blue,
             release: release.clone(),
@@ -103,12 +107,23 @@ fn a_host_that_serves_nobody_is_not_ok() {
         HostErrorCode::NotInstalled,
         "the login user may not run relman-host: sudo: a password is required",
     ));
+    let placed = Placed { release: release.clone(), deployment: 1 };
+    let offline = Offline {
+        nonce: crate::domain::id::Token::from_bits([1; 16]),
+        at: Timestamp::from_millis(1_800_000_000_000).unwrap(),
+        actor: Actor { name: "ada".to_owned(), source: ActorSource::Os, run_url: None },
+        machine: "laptop".to_owned(),
+        reason: None,
+    };
+    let mark = Mark { offline, from: placed.clone(), to: placed };
+    let ahead = Ok(Observation { offline: Some(mark), ..seen(true, 100) });
     let bare = Err(HostError::new(HostErrorCode::NotInstalled, "relman-host is not installed on the host"));
     let engine = Err(HostError::new(HostErrorCode::Engine, "docker does not answer"));
     for (result, state, fix) in [
         (Ok(seen(true, 100)), State::Ok, None),
         (Ok(seen(true, 0)), State::Failed, Some("haproxy")),
         (Ok(seen(false, 100)), State::Failed, Some("docker")),
+        (ahead, State::Failed, Some("relman ledger import --from-hosts")),
         (engine, State::Failed, Some("docker")),
         (sudo, State::Warning, Some("without a password")),
         (bare, State::Ok, None),

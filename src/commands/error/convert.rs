@@ -6,6 +6,7 @@ use super::{CommandError, ErrorKind};
 use crate::artifact::ArtifactError;
 use crate::aws::Fault;
 use crate::config::load::ConfigError;
+use crate::domain::deployment::NoApproval;
 use crate::domain::project::Illegal;
 use crate::ledger::{LeaseView, LedgerError};
 use crate::registry::RegistryError;
@@ -72,6 +73,14 @@ impl From<Illegal> for CommandError {
             Illegal::UnknownVersion(_) | Illegal::UnknownDeployment(_) => {
                 CommandError::new(ErrorKind::NotFound, message).hint("relman releases, relman history")
             }
+            Illegal::NoApproval { why: NoApproval::NotProven, .. } => {
+                CommandError::new(ErrorKind::Refused, message)
+                    .hint("with AWS credentials of your own: aws sso login, or AWS_PROFILE")
+            }
+            Illegal::NoApproval { deployment, .. } => CommandError::new(ErrorKind::Refused, message)
+                .hint(format!("relman show '#{deployment}': who is asked, and who started it")),
+            Illegal::OtherPlan { deployment, .. } => CommandError::new(ErrorKind::Refused, message)
+                .hint(format!("relman show '#{deployment}': what it would do now")),
             _ => CommandError::new(ErrorKind::Failed, message),
         }
     }
@@ -210,7 +219,12 @@ mod tests {
                 "relman status",
             ),
             (
-                ArtifactError::Unavailable { location: "file:/a".into(), source: "x".into() }.into(),
+                ArtifactError::Unavailable {
+                    location: "file:/a".into(),
+                    transient: false,
+                    source: "x".into(),
+                }
+                .into(),
                 ErrorKind::Failed,
                 "relman doctor",
             ),

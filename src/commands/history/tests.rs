@@ -61,6 +61,7 @@ async fn deploy(context: &Context, number: DeploymentNumber, version: &str, outc
         withdrawn: None,
         sets_hold: false,
         keeps_hold: false,
+        offline: None,
         overrides: Vec::new(),
     };
     let mut events = vec![

@@ -17,7 +17,7 @@ fn repository(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn init(root: &Path) -> Report {
-    run(&SystemClock, &Args { root: root.to_owned(), ledger: None }).unwrap()
+    run(&SystemClock, &Args { root: root.to_owned(), ledger: None, artifacts: None }).unwrap()
 }
 
 const DOCKERFILE: &str =
@@ -77,7 +77,7 @@ fn a_dockerfile_below_is_the_context_and_none_is_an_error() {
     assert_eq!(config.image.context, Path::new("app"));
     for files in [&[][..], &[("a/Dockerfile", ""), ("b/Dockerfile", "")]] {
         let directory = repository(files);
-        let args = Args { root: directory.path().to_owned(), ledger: None };
+        let args = Args { root: directory.path().to_owned(), ledger: None, artifacts: None };
         assert_eq!(run(&SystemClock, &args).unwrap_err().kind, ErrorKind::Usage);
         assert!(!directory.path().join("relman.toml").exists());
     }
@@ -86,11 +86,30 @@ fn a_dockerfile_below_is_the_context_and_none_is_an_error() {
 #[test]
 fn a_named_ledger_is_written_and_another_kind_is_refused() {
     let directory = repository(&[("Dockerfile", DOCKERFILE)]);
-    let args = |url: &str| Args { root: directory.path().to_owned(), ledger: Some(url.to_owned()) };
+    let args =
+        |url: &str| Args { root: directory.path().to_owned(), ledger: Some(url.to_owned()), artifacts: None };
     assert_eq!(run(&SystemClock, &args("postgres:x")).unwrap_err().kind, ErrorKind::Usage);
     run(&SystemClock, &args("sqlite:/var/lib/relman/l.db")).unwrap();
     let config = load(None, directory.path(), &BTreeMap::new()).unwrap().config;
     assert_eq!(config.ledger.url.as_deref(), Some("sqlite:/var/lib/relman/l.db"));
+}
+
+#[test]
+fn a_ledger_in_dynamodb_comes_with_its_artifacts_and_without_an_id_of_its_own() {
+    let directory = repository(&[("Dockerfile", DOCKERFILE)]);
+    let args = |artifacts: Option<&str>| Args {
+        root: directory.path().to_owned(),
+        ledger: Some("dynamodb:relman-ledger".to_owned()),
+        artifacts: artifacts.map(str::to_owned),
+    };
+    for missing in [None, Some("s3:acme"), Some("ftp://acme")] {
+        assert_eq!(run(&SystemClock, &args(missing)).unwrap_err().kind, ErrorKind::Usage);
+    }
+    run(&SystemClock, &args(Some("s3://acme-artifacts/web"))).unwrap();
+    let config = load(None, directory.path(), &BTreeMap::new()).unwrap().config;
+    assert_eq!(config.ledger.url.as_deref(), Some("dynamodb:relman-ledger"));
+    assert_eq!(config.artifacts.url.as_deref(), Some("s3://acme-artifacts/web"));
+    assert_eq!(config.ledger.id, None);
 }
 
 #[test]

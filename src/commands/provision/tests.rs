@@ -1,26 +1,34 @@
 //! Provisioning over fakes: what is recorded, what is skipped, and that no host is asked before it is done.
 
+mod members;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
+use super::roster::recorded;
 use super::*;
 use crate::commands::deploy::{self, ReportResult};
 use crate::commands::testing::{World, commit};
 use crate::commands::{infra, rollback, status};
+use crate::domain::infra::StateId;
 use crate::domain::target::Target;
 use crate::host::Fleet;
 use crate::host::fake::FakeFleet;
 use crate::infra::Infrastructure as _;
 use crate::infra::contract::Bench as _;
 use crate::infra::fake::FakeInfra;
+use crate::infra::fake::groups::FakeGroups;
 use crate::infra::inventory::HOSTS;
 use crate::ledger::Ledger as _;
+
+const NOW: Locking = Locking::Wait(Duration::ZERO);
 
 struct Land {
     world: World,
     infra: FakeInfra,
+    groups: Arc<FakeGroups>,
 }
 
 /// An environment whose one host is there once its resource was made, and releases 1.0.0 and 1.1.0.
@@ -30,6 +38,7 @@ async fn land(provision: Provision) -> Land {
     fake.want(&["vm"]);
     fake.world().outputs.insert(HOSTS.into(), json!([{"name": "web-1", "address": "10.0.0.1"}]));
     let fleet: Arc<dyn Fleet> = world.fleet.clone();
+    let groups = Arc::new(FakeGroups::default());
     world.site.infra = Some(Infra {
         port: Arc::new(fake.clone()),
         provision,
@@ -38,11 +47,12 @@ async fn land(provision: Provision) -> Land {
             assert_eq!(hosts[0].name.as_str(), "web-1");
             Ok(fleet.clone())
         }),
+        groups: groups.clone(),
     });
     world.site.fleet = Arc::new(FakeFleet::ready(&[]));
     world.release("1.0.0", &commit('a')).await;
     world.release("1.1.0", &commit('b')).await;
-    Land { world, infra: fake }
+    Land { world, infra: fake, groups }
 }
 
 impl Land {
@@ -96,8 +106,8 @@ async fn a_first_deploy_makes_its_hosts_and_records_it_before_it_asks_them() {
     let applied = record.applied.unwrap();
     assert_eq!(applied.state.unwrap(), StateId { lineage: "fake".into(), serial: 1 });
     assert!(!record.open && applied.log.is_some());
-    let hosts = recorded(&land.world.context, &land.world.stream()).await.unwrap().unwrap();
-    assert_eq!(hosts[0].address, "10.0.0.1");
+    let listing = recorded(&land.world.context, &land.world.stream()).await.unwrap().unwrap();
+    assert_eq!(listing.hosts[0].address, "10.0.0.1");
     land.holds().await;
 }
 
@@ -247,7 +257,7 @@ async fn a_dry_run_plans_both_and_changes_neither() {
 async fn the_verbs_plan_apply_and_tell_drift() {
     let land = land(Provision::Skip).await;
     let (context, site) = (&land.world.context, &land.world.site);
-    let planned = infra::plan(context, site, Duration::ZERO).await.unwrap();
+    let planned = infra::plan(context, site, NOW).await.unwrap();
     assert_eq!((planned.result, planned.differs, planned.created), (infra::ReportResult::Planned, true, 1));
     assert_eq!(planned.state, None);
     let applied = infra::apply(context, site, infra::Args::default()).await.unwrap();
@@ -257,7 +267,7 @@ async fn the_verbs_plan_apply_and_tell_drift() {
     assert_eq!((again.result, again.differs), (infra::ReportResult::NothingToDo, false));
     assert_eq!(land.infra_kinds().await, ["infra.started", "infra.applied"]);
     land.infra.lose("vm").await;
-    assert!(infra::plan(context, site, Duration::ZERO).await.unwrap().differs);
+    assert!(infra::plan(context, site, NOW).await.unwrap().differs);
     land.holds().await;
 }
 
@@ -278,7 +288,7 @@ async fn no_apply_below_a_deployment_that_has_not_ended() {
 #[tokio::test(start_paused = true)]
 async fn an_environment_without_a_configuration_says_where_to_name_it() {
     let world = World::new(&["web-1"], None);
-    let error = infra::plan(&world.context, &world.site, Duration::ZERO).await.unwrap_err();
+    let error = infra::plan(&world.context, &world.site, NOW).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Usage);
     assert!(error.hints[0].contains("[environments.production.terraform]"));
 }
@@ -286,7 +296,7 @@ async fn an_environment_without_a_configuration_says_where_to_name_it() {
 /// Scaling in takes a machine away without a word: the next commands find the fleet as it is.
 #[tokio::test(start_paused = true)]
 async fn a_host_that_was_scaled_in_leaves_nothing_behind() {
-    let Land { mut world, infra } = land(Provision::Skip).await;
+    let Land { mut world, infra, .. } = land(Provision::Skip).await;
     let both: Arc<dyn Fleet> = Arc::new(FakeFleet::ready(&["web-1", "web-2"]));
     let made_by = world.site.infra.take();
     world.site.fleet = both.clone();

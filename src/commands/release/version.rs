@@ -77,6 +77,9 @@ impl Job<'_> {
         let stream = Stream::releases(&self.context.service);
         for _ in 0..TRIES {
             let Some(version) = self.next(wanted).await? else { return Ok(None) };
+            if let Some(theirs) = self.taken_since(wanted, known).await? {
+                return Ok(Some(theirs));
+            }
             let commit = self.head.commit.clone();
             let event = Event::VersionClaimed { version: version.clone(), commit };
             match self.context.ledger.append(&stream, None, self.context.draft(event)).await {
@@ -114,6 +117,20 @@ impl Job<'_> {
             }
         }
         Err(CommandError::new(ErrorKind::Failed, "no version number could be taken").hint("relman releases"))
+    }
+
+    /// What another run for the same commit took after `known` was read: the next number counts from there, and would
+    /// be a second one for this commit. Go on with theirs, and bind decides.
+    async fn taken_since(&self, wanted: &Wanted, known: &Known) -> Result<Option<Version>, CommandError> {
+        if matches!(wanted, Wanted::Exact(_)) {
+            return Ok(None);
+        }
+        let now = self.known().await?;
+        let bound = |version: &Version| known.releases.iter().any(|r| r.release.identity.version == *version);
+        let all = now.claims.into_iter().chain(now.releases.into_iter().map(|r| r.release.identity.version));
+        let mut new =
+            all.filter(|version| wanted.fits(version) && !bound(version) && !known.claims.contains(version));
+        Ok(new.next())
     }
 
     /// The number that is next now; none when nothing asks for one.

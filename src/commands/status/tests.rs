@@ -33,6 +33,7 @@ fn observation(serving: Option<&ReleaseRef>, running: bool, trial: bool) -> Obse
         fence: None,
         committed: (!slots.is_empty()).then_some(Slot::Blue),
         trial: trial.then_some(TrialView { slot: Slot::Blue, deployment: 1 }),
+        offline: None,
         slots,
     }
 }

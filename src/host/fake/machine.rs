@@ -2,6 +2,7 @@
 
 use crate::domain::deployment::Kind;
 use crate::domain::id::{Digest, Fence};
+use crate::host::wire::offline::{FallBack, Mark, Placed};
 use crate::host::wire::{
     Authority, Command, Evidence, HostError, HostErrorCode, Observation, Slot, SlotView, TrialView,
 };
@@ -21,6 +22,8 @@ pub struct Machine {
     pub committed: Option<Slot>,
     /// An open shift.
     pub trial: Option<TrialView>,
+    /// It went back without the ledger, which does not know yet.
+    pub offline: Option<Mark>,
 }
 
 fn error(code: HostErrorCode, message: &str) -> HostError {
@@ -37,6 +40,7 @@ impl Machine {
             slots: self.slots.clone(),
             committed: self.committed,
             trial: self.trial.clone(),
+            offline: self.offline.clone(),
         };
         let serving = observation.serving().map(|view| view.slot);
         for view in &mut observation.slots {
@@ -56,6 +60,9 @@ impl Machine {
             return Err(error(HostErrorCode::NotInstalled, "relman-host is not installed"));
         }
         if let Some(authority) = command.authority() {
+            if let (Some(mark), false) = (&self.offline, matches!(command, Command::Reopen { .. })) {
+                return Err(error(HostErrorCode::Ahead, &mark.told()));
+            }
             if self.fence.as_ref().is_some_and(|fence| !fence.admits(&authority.fence)) {
                 return Err(error(HostErrorCode::Fenced, "an older fence than this host has seen"));
             }
@@ -83,8 +90,46 @@ impl Machine {
             Command::Commit { authority } => self.commit(authority)?,
             Command::Revert { .. } => self.trial = None,
             Command::Retire { .. } => self.retire()?,
+            Command::FallBack(order) => self.fall_back(order, becomes_healthy)?,
+            Command::Reopen { nonce, .. } => {
+                if let Some(mark) = self.offline.take_if(|mark| mark.offline.nonce != *nonce) {
+                    let told = mark.told();
+                    self.offline = Some(mark);
+                    return Err(error(HostErrorCode::Ahead, &told));
+                }
+                self.offline = None;
+            }
         }
         Ok(self.observation())
+    }
+
+    fn fall_back(
+        &mut self,
+        order: &FallBack,
+        becomes_healthy: impl FnOnce(&Digest) -> bool,
+    ) -> Result<(), HostError> {
+        let placed = |view: &SlotView| Placed { release: view.release.clone(), deployment: view.deployment };
+        let Some(from) = self.observation().serving().map(placed) else {
+            return Err(error(HostErrorCode::Refused, "nothing takes traffic here"));
+        };
+        let Some(view) = self.slots.iter_mut().find(|view| view.release.digest == order.to) else {
+            return Err(error(HostErrorCode::Gone, "no slot holds that"));
+        };
+        if self.trial.as_ref().is_some_and(|trial| trial.slot == view.slot) {
+            return Err(error(HostErrorCode::Refused, "it is on trial"));
+        }
+        if self.trial.is_none() && !view.running {
+            if !becomes_healthy(&order.to) {
+                return Err(error(HostErrorCode::Unhealthy, "it did not become healthy"));
+            }
+            (view.running, view.healthy) = (true, true);
+            view.running_digest = Some(order.to.clone());
+        }
+        let (slot, to) = (view.slot, placed(view));
+        let from = self.offline.take().map_or(from, |mark| mark.from);
+        self.offline = Some(Mark { offline: order.offline.clone(), from, to });
+        (self.trial, self.committed) = (None, Some(slot));
+        Ok(())
     }
 
     /// The slot that holds no committed release.

@@ -124,12 +124,11 @@ impl Api {
         Ok(invocation.state())
     }
 
-    /// Gives a command up.
-    pub(super) async fn cancel(&self, instance: &str, command: &str) {
-        if let Ok(clients) = self.clients().await {
-            // Whether it was still there is not known either way.
-            let _ = clients.looking.cancel_command().command_id(command).instance_ids(instance).send().await;
-        }
+    /// Gives a command up. Whether it was still there is not known either way.
+    pub(super) async fn cancel(&self, instance: &str, command: &str) -> Result<(), HostError> {
+        let client = &self.clients().await?.looking;
+        let asked = client.cancel_command().command_id(command).instance_ids(instance).send().await;
+        asked.map(drop).map_err(|error| no_answer(&Fault::of("ssm:CancelCommand", error).to_string()))
     }
 }
 

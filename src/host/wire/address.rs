@@ -1,7 +1,51 @@
-//! What may stand in the address of a host. Whatever could become an option of ssh, another line of a file or a
+//! Where a host is, and what may stand in its address. Whatever could become an option of ssh, another line of a file or a
 //! template is none, wherever it came from.
 
 use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::HostName;
+
+/// A host as relman reaches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostAddress {
+    /// Its name.
+    pub name: HostName,
+    /// Address or DNS name.
+    pub address: String,
+    /// SSH port.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// The user to log in as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Pinned host keys, as lines of an OpenSSH public key file (`ssh-ed25519 AAAA…`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_keys: Vec<String>,
+}
+
+/// A host through which others are reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bastion {
+    /// Address or DNS name.
+    pub address: String,
+    /// SSH port.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// The user to log in as; none: as at the hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Pinned host keys, as those of a host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_keys: Vec<String>,
+}
+
+fn ssh_port() -> u16 {
+    22
+}
 
 /// A user name of a host.
 pub fn is_user(text: &str) -> bool {

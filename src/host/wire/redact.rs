@@ -23,6 +23,7 @@ impl Redactor {
     pub fn of(command: &Command) -> Self {
         match command {
             Command::Prepare { secrets, .. } => Self::new(secrets),
+            Command::FallBack(order) => Self::new(&order.secrets),
             _ => Self::default(),
         }
     }
@@ -103,6 +104,23 @@ mod tests {
         let shown = format!("{:?}", redactor.error(error));
         assert!(!shown.contains("hunter2") && !shown.contains("second"), "{shown}");
         assert!(!shown.contains("and-more"), "{shown}");
+    }
+
+    #[test]
+    fn invariant_10_every_command_that_carries_secrets_is_known() {
+        let values: BTreeMap<String, Secret> =
+            [("key".to_owned(), Secret::new("hunter22".to_owned()))].into();
+        let release = crate::host::contract::release("1.0.0");
+        let authority = crate::host::contract::authority(1, 1);
+        let mut back = crate::host::contract::fall_back(1, &release);
+        if let Command::FallBack(order) = &mut back {
+            order.secrets.clone_from(&values);
+        }
+        let run = Box::new(crate::host::contract::run());
+        for command in [Command::Prepare { authority, release, run, secrets: values }, back] {
+            let shown = Redactor::of(&command).text("it said hunter22");
+            assert_eq!(shown, "it said [secret key]", "{}", command.verb());
+        }
     }
 
     #[test]

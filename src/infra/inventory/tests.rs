@@ -32,19 +32,22 @@ fn a_fleet_is_read_with_everything_in_it() {
     let outputs =
         json!({"relman_hosts": [host("web-1", "10.0.1.4"), behind], "relman_config": config, "x": 1});
     let found = of(outputs, true).unwrap();
-    assert_eq!(found.hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>(), ["web-1", "web-2"]);
-    assert_eq!(found.hosts[1].ssm_id.as_deref(), Some("i-0123456789abcdef0"));
-    assert_eq!(found.hosts[1].bastion.as_ref().unwrap().port, 2222);
+    assert_eq!(
+        found.listing.hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>(),
+        ["web-1", "web-2"]
+    );
+    assert_eq!(found.listing.hosts[1].ssm_id.as_deref(), Some("i-0123456789abcdef0"));
+    assert_eq!(found.listing.hosts[1].bastion.as_ref().unwrap().port, 2222);
     assert_eq!(found.config.ledger_table.as_deref(), Some("t"));
     // What is kept as an artifact reads again.
-    let kept = serde_json::to_string(&found.hosts).unwrap();
-    assert_eq!(serde_json::from_str::<Vec<InventoryHost>>(&kept).unwrap(), found.hosts);
+    let kept = serde_json::to_string(&found.listing.hosts).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<InventoryHost>>(&kept).unwrap(), found.listing.hosts);
 }
 
 #[test]
 fn the_least_is_a_name_and_an_address() {
     let found = of(json!({"relman_hosts": [{"name": "a", "address": "web.example"}]}), false).unwrap();
-    assert_eq!((found.hosts[0].port, &found.hosts[0].user), (22, &None));
+    assert_eq!((found.listing.hosts[0].port, &found.listing.hosts[0].user), (22, &None));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Root;
+use super::{Locking, Root};
 
 const INPUT: &str = "-input=false";
 const NO_COLOR: &str = "-no-color";
@@ -25,6 +25,13 @@ fn lock(wait: Duration) -> String {
     format!("-lock-timeout={}s", wait.as_secs())
 }
 
+fn locking(lock_is: Locking) -> String {
+    match lock_is {
+        Locking::Wait(wait) => lock(wait),
+        Locking::Leave => "-lock=false".to_owned(),
+    }
+}
+
 pub(super) fn version() -> Vec<OsString> {
     vec!["version".into(), "-json".into()]
 }
@@ -38,8 +45,8 @@ pub(super) fn validate(root: &Root) -> Vec<OsString> {
 }
 
 /// A plan into a file: what is applied later is what was seen.
-pub(super) fn plan(root: &Root, file: &Path, wait: Duration) -> Vec<OsString> {
-    let mut argv = at(root, ["plan", INPUT, NO_COLOR, "-detailed-exitcode", &lock(wait)]);
+pub(super) fn plan(root: &Root, file: &Path, lock: Locking) -> Vec<OsString> {
+    let mut argv = at(root, ["plan", INPUT, NO_COLOR, "-detailed-exitcode", &locking(lock)]);
     argv.extend(root.var_files.iter().map(|path| option("var-file", path)));
     argv.push(option("out", file));
     argv
@@ -51,9 +58,10 @@ pub(super) fn show(root: &Root, file: &Path) -> Vec<OsString> {
     argv
 }
 
-/// The saved plan alone: variables are in it already.
+/// The saved plan alone: variables are in it already. It tells what it does as JSON: of what it would print for people,
+/// nobody could say which part is the value of an output, or what a program of a provisioner printed.
 pub(super) fn apply(root: &Root, file: &Path, wait: Duration) -> Vec<OsString> {
-    let mut argv = at(root, ["apply", INPUT, NO_COLOR, &lock(wait)]);
+    let mut argv = at(root, ["apply", "-json", INPUT, NO_COLOR, &lock(wait)]);
     argv.push(file.into());
     argv
 }
@@ -93,13 +101,13 @@ mod tests {
         let (root, file) = (root(), Path::new("/tmp/relman-x/plan"));
         let wait = Duration::from_secs(90);
         assert_eq!(
-            line(plan(&root, file, wait)),
+            line(plan(&root, file, Locking::Wait(wait))),
             "-chdir=/repo/infra/live/single plan -input=false -no-color -detailed-exitcode -lock-timeout=90s \
              -var-file=/repo/infra/blue.tfvars -out=/tmp/relman-x/plan"
         );
         assert_eq!(
             line(apply(&root, file, wait)),
-            "-chdir=/repo/infra/live/single apply -input=false -no-color -lock-timeout=90s /tmp/relman-x/plan"
+            "-chdir=/repo/infra/live/single apply -json -input=false -no-color -lock-timeout=90s /tmp/relman-x/plan"
         );
         assert_eq!(line(show(&root, file)), "-chdir=/repo/infra/live/single show -json /tmp/relman-x/plan");
     }
@@ -111,7 +119,7 @@ mod tests {
             version(),
             init(&root),
             validate(&root),
-            plan(&root, file, Duration::ZERO),
+            plan(&root, file, Locking::Wait(Duration::ZERO)),
             show(&root, file),
             apply(&root, file, Duration::ZERO),
             output(&root),
@@ -124,6 +132,8 @@ mod tests {
                 assert!(!line.contains(bad), "{line}");
             }
         }
+        // Only a look may, and only when that was said.
+        assert!(line(plan(&root, file, Locking::Leave)).contains(" -lock=false "));
         assert_eq!(line(init(&root)), "-chdir=/repo/infra/live/single init -input=false -no-color");
         assert_eq!(line(output(&root)), "-chdir=/repo/infra/live/single output -json");
         assert_eq!(line(state_pull(&root)), "-chdir=/repo/infra/live/single state pull");

@@ -28,8 +28,8 @@ pub(super) fn plain(text: &str) -> String {
     unframed.fold(String::new(), |text, line| text + line + "\n")
 }
 
-/// The first error with its explanation, in one line.
-pub(super) fn first_error(text: &str) -> String {
+/// The first error with its explanation, in one line; none where nothing was said.
+pub(super) fn first_error(text: &str) -> Option<String> {
     let mut lines = text.lines().skip_while(|line| !line.starts_with("Error: "));
     let title = lines.next().and_then(|line| line.strip_prefix("Error: "));
     let words: Vec<&str> = match title {
@@ -40,10 +40,8 @@ pub(super) fn first_error(text: &str) -> String {
             .collect(),
         None => text.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
     };
-    match words.join(" ") {
-        words if words.is_empty() => "it said nothing".to_owned(),
-        words => words.chars().take(MESSAGE).collect(),
-    }
+    let words = words.join(" ");
+    (!words.is_empty()).then(|| words.chars().take(MESSAGE).collect())
 }
 
 /// Who holds the lock, if that is what is wrong.
@@ -74,6 +72,8 @@ pub(super) fn lock(text: &str) -> Option<Lock> {
             ..Lock::default()
         };
     }
+    // The id becomes part of a line that people paste.
+    lock.id.retain(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
     // Without an id nobody holds it: the lock itself could not be reached.
     (!lock.id.is_empty()).then_some(lock)
 }
@@ -163,7 +163,7 @@ mod tests {
             "Error: Error acquiring the state lock\n\nError message: operation error DynamoDB: PutItem\n";
         assert_eq!(lock(text), None);
         assert_eq!(
-            first_error(text),
+            first_error(text).unwrap(),
             "Error acquiring the state lock Error message: operation error DynamoDB: PutItem"
         );
     }
@@ -173,12 +173,12 @@ mod tests {
         let text = "╷\n│ Warning: Unable to open CLI configuration file\n│\n│ it is not there\n╵\n\n\
             Error: local-exec provisioner error\n\n  with terraform_data.x,\n\nexit status 1\n\nError: another\n";
         assert_eq!(
-            first_error(&plain(text)),
+            first_error(&plain(text)).unwrap(),
             "local-exec provisioner error with terraform_data.x, exit status 1"
         );
-        assert_eq!(first_error(""), "it said nothing");
+        assert_eq!(first_error(" \n"), None);
         assert_eq!(
-            first_error("No state file was found!\n\nState management"),
+            first_error("No state file was found!\n\nState management").unwrap(),
             "No state file was found! State management"
         );
     }

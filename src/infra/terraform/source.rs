@@ -28,18 +28,19 @@ struct Module {
 /// The hash; `data` is where Terraform keeps what it has downloaded.
 pub(super) fn hash(directory: &Path, data: &Path, var_files: &[PathBuf]) -> io::Result<Digest> {
     // By name, so that neither the order of a listing nor the place of the clone counts.
-    let mut parts: BTreeMap<String, Digest> = BTreeMap::new();
-    collect(directory, "", data, &mut parts)?;
+    let mut walk = Walk { data, parts: BTreeMap::new(), within: Vec::new() };
+    walk.collect(directory, "")?;
     let modules: Option<Modules> =
         fs::read(data.join("modules/modules.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
     for module in modules.into_iter().flat_map(|modules| modules.modules) {
         let place = directory.join(&module.dir);
         let name = format!("module {} {}", module.source, module.version);
-        parts.insert(name, Digest::of(b""));
+        walk.parts.insert(name, Digest::of(b""));
         if !place.starts_with(data) && module.dir != Path::new(".") {
-            collect(&place, &format!("{}/", module.dir.display()), data, &mut parts)?;
+            walk.collect(&place, &format!("{}/", module.dir.display()))?;
         }
     }
+    let mut parts = walk.parts;
     for (n, file) in var_files.iter().enumerate() {
         parts.insert(format!("variables {n}"), Digest::of(&fs::read(file)?));
     }
@@ -54,26 +55,41 @@ fn is_left(name: &str) -> bool {
         || name.contains(".tfstate.")
 }
 
-fn collect(
-    directory: &Path,
-    prefix: &str,
-    data: &Path,
-    parts: &mut BTreeMap<String, Digest>,
-) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        if is_left(&name) || path == data {
-            continue;
+/// The files of a directory and below, those behind links as well: Terraform reads through them.
+struct Walk<'a> {
+    data: &'a Path,
+    parts: BTreeMap<String, Digest>,
+    /// Where it is, from the outermost on, without links.
+    within: Vec<PathBuf>,
+}
+
+impl Walk<'_> {
+    fn collect(&mut self, directory: &Path, prefix: &str) -> io::Result<()> {
+        let place = fs::canonicalize(directory)?;
+        // A link to what it lies in leads nowhere new; nor is a whole repository, or disk, part of its own corner.
+        if self.within.iter().any(|above| above.starts_with(&place)) {
+            self.parts.insert(format!("{prefix} a link back"), Digest::of(b""));
+            return Ok(());
         }
-        if kind.is_dir() {
-            collect(&path, &format!("{prefix}{name}/"), data, parts)?;
-        } else if fs::metadata(&path).is_ok_and(|found| found.is_file()) {
-            parts.insert(format!("{prefix}{name}"), Digest::of(&fs::read(&path)?));
+        self.within.push(place);
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = entry.path();
+            if is_left(&name) || path == self.data {
+                continue;
+            }
+            // A link that leads to nothing is read by nobody.
+            let Ok(found) = fs::metadata(&path) else { continue };
+            if found.is_dir() {
+                self.collect(&path, &format!("{prefix}{name}/"))?;
+            } else if found.is_file() {
+                self.parts.insert(format!("{prefix}{name}"), Digest::of(&fs::read(&path)?));
+            }
         }
+        self.within.pop();
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -125,5 +141,38 @@ mod tests {
         }
         fs::write(data.join("modules/modules.json"), modules.replace("1.0.0", "1.0.1")).unwrap();
         moved("the version of a module");
+    }
+
+    #[test]
+    fn what_lies_behind_a_link_counts_and_a_link_back_ends() {
+        use std::os::unix::fs::symlink;
+        let place = tempfile::tempdir().unwrap();
+        let (root, shared, other) =
+            (place.path().join("live"), place.path().join("shared"), place.path().join("other"));
+        for directory in [&root, &shared, &other] {
+            fs::create_dir(directory).unwrap();
+            fs::write(directory.join("x.tf"), "a").unwrap();
+        }
+        let hash = || hash(&root, &root.join(".terraform"), &[]).unwrap();
+        let first = hash();
+        symlink(&shared, root.join("files")).unwrap();
+        let second = hash();
+        assert_ne!(first, second);
+        fs::write(shared.join("x.tf"), "b").unwrap();
+        let third = hash();
+        assert_ne!(second, third, "a file behind the link");
+        // To itself, to what it lies in, to each other, and to nothing.
+        for (target, link) in [
+            (&root, root.join("itself")),
+            (&place.path().to_owned(), root.join("above")),
+            (&other, shared.join("other")),
+            (&shared, other.join("shared")),
+            (&place.path().join("nothing"), root.join("nothing")),
+        ] {
+            symlink(target, link).unwrap();
+        }
+        assert_eq!(hash(), hash());
+        fs::write(other.join("x.tf"), "c").unwrap();
+        assert_ne!(hash(), third);
     }
 }

@@ -158,9 +158,9 @@ async fn hosts_come_out_of_the_outputs_as_terraform_writes_them() {
     let before = place.terraform.outputs().await.unwrap();
     assert_eq!(read(&before, &expected), Err(InventoryError::NeverApplied));
     let never = Interrupt::default();
-    place.terraform.plan(Duration::ZERO, &never).await.unwrap().apply(&never).await.unwrap();
+    place.terraform.plan(Locking::Wait(Duration::ZERO), &never).await.unwrap().apply(&never).await.unwrap();
     let found = read(&place.terraform.outputs().await.unwrap(), &expected).unwrap();
-    assert_eq!(found.hosts[0].name.as_str(), "web-1");
+    assert_eq!(found.listing.hosts[0].name.as_str(), "web-1");
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn a_killed_terraform_leaves_its_lock_and_relman_leaves_it_too() {
     let place = Place::new(&backend);
     place.want_slow(&["a"]);
     // Nobody has run `terraform init` here: it says so, and relman does.
-    let plan = place.terraform.plan(Duration::ZERO, &Interrupt::default()).await.unwrap();
+    let plan = place.terraform.plan(Locking::Wait(Duration::ZERO), &Interrupt::default()).await.unwrap();
     let never = Interrupt::default();
     assert!(plan.changes().applicable);
     let mut killed = place.by_hand(&["apply", "-input=false", "-auto-approve"]).spawn().unwrap();
@@ -184,7 +184,7 @@ async fn a_killed_terraform_leaves_its_lock_and_relman_leaves_it_too() {
     killed.wait().await.unwrap();
 
     let held = server.lock().unwrap();
-    let error = place.terraform.plan(Duration::ZERO, &never).await.map(|_| ()).unwrap_err();
+    let error = place.terraform.plan(Locking::Wait(Duration::ZERO), &never).await.map(|_| ()).unwrap_err();
     let InfraError::Locked { directory, lock, .. } = &error else { panic!("{error:?}") };
     assert_eq!(directory, "infra/live");
     assert!(held.contains(&lock.id) && !lock.id.is_empty(), "{held} {lock:?}");
@@ -199,10 +199,20 @@ async fn a_killed_terraform_leaves_its_lock_and_relman_leaves_it_too() {
 #[ignore = "needs terraform: make test-terraform"]
 async fn what_cannot_be_planned_says_what_to_do() {
     let place = local();
-    let error = place.terraform.plan(Duration::ZERO, &Interrupt::default()).await.map(|_| ()).unwrap_err();
+    let error = place
+        .terraform
+        .plan(Locking::Wait(Duration::ZERO), &Interrupt::default())
+        .await
+        .map(|_| ())
+        .unwrap_err();
     assert!(matches!(error, InfraError::NoConfiguration { .. }), "{error:?}");
     fs::write(place.directory.join("main.tf"), "terraform {\n  required_version = \">= 99\"\n}\n").unwrap();
-    let error = place.terraform.plan(Duration::ZERO, &Interrupt::default()).await.map(|_| ()).unwrap_err();
+    let error = place
+        .terraform
+        .plan(Locking::Wait(Duration::ZERO), &Interrupt::default())
+        .await
+        .map(|_| ())
+        .unwrap_err();
     assert!(error.to_string().contains("nsupported Terraform Core version"), "{error}");
     let missing = Root { directory: "/nowhere/at/all".into(), ..place.terraform.inner.root.clone() };
     let error = Terraform::new(missing, &around()).outputs().await.unwrap_err();
@@ -210,4 +220,68 @@ async fn what_cannot_be_planned_says_what_to_do() {
     let nowhere = [("PATH".into(), "/nowhere".into())].into();
     let error = Terraform::new(place.terraform.inner.root.clone(), &nowhere).version().await.unwrap_err();
     assert!(matches!(error, InfraError::Missing { .. }), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs terraform: make test-terraform"]
+async fn invariant_10_neither_outputs_nor_what_a_program_prints_get_into_the_log() {
+    let place = local();
+    let secret = "output \"token\" {\n  value = \"hunter2-output\"\n}\n";
+    place.write(&["a"], &(making("talks", "echo hunter2-printed") + "\n" + secret));
+    let never = Interrupt::default();
+    let plan = place.terraform.plan(Locking::Wait(Duration::ZERO), &never).await.unwrap();
+    let log = plan.apply(&never).await.unwrap();
+    assert!(log.contains("create terraform_data.talks: done"), "{log}");
+    assert!(log.contains("2 made, 0 changed, 0 removed"), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+    place.write(&["a"], &making("fails", "echo hunter2-printed; exit 3"));
+    let plan = place.terraform.plan(Locking::Wait(Duration::ZERO), &never).await.unwrap();
+    let error = plan.apply(&never).await.unwrap_err();
+    let InfraError::Failed { said, log, .. } = &error else { panic!("{error:?}") };
+    assert!(said.starts_with("local-exec provisioner error with terraform_data.fails"), "{said}");
+    assert!(log.contains("create terraform_data.fails: failed"), "{log}");
+    assert!(!said.contains("hunter2") && !log.contains("hunter2"), "{said}{log}");
+}
+
+/// A Terraform that is a script.
+fn stand_in(script: &str) -> (tempfile::TempDir, Terraform) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = tempfile::tempdir().unwrap();
+    let program = place.path().join("terraform");
+    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let root = Root {
+        directory: place.path().to_owned(),
+        shown: "infra/live".into(),
+        workspace: None,
+        var_files: Vec::new(),
+    };
+    let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap());
+    let terraform = Terraform::new(root, &[("PATH".into(), path.into())].into());
+    (place, terraform)
+}
+
+#[tokio::test]
+async fn half_of_what_it_says_is_never_read() {
+    // Its first part alone would be a list of outputs without the hosts.
+    let script =
+        "case $2 in output) printf '{}'; head -c 68000000 /dev/zero | tr '\\0' ' '; printf x ;; esac";
+    let (_place, terraform) = stand_in(script);
+    let error = terraform.outputs().await.unwrap_err();
+    assert!(matches!(error, InfraError::TooMuch { .. }), "{error:?}");
+    assert_eq!(error.to_string(), "terraform output said more than 64 MiB");
+}
+
+#[tokio::test]
+async fn an_init_that_fails_tells_its_lines_and_one_that_says_nothing_its_status() {
+    let script = "case $2 in init) echo 'Initializing the backend...'; printf 'Error: first\\n\\nwhy\\n\\nError: second\\n' >&2; exit 7 ;; esac";
+    let (_place, terraform) = stand_in(script);
+    let error = terraform.outputs().await.unwrap_err();
+    assert_eq!(error.to_string(), "terraform init in infra/live failed: first why");
+    let log = error.log().unwrap();
+    assert!(log.contains("Initializing the backend") && log.contains("Error: second"), "{log}");
+    let (_place, terraform) = stand_in("exit 7");
+    let error = terraform.outputs().await.unwrap_err();
+    let text = "terraform init in infra/live failed: it ended with exit status 7 and said nothing";
+    assert_eq!(error.to_string(), text);
 }

@@ -146,6 +146,7 @@ pub(crate) fn started(number: u64) -> Event {
         withdrawn: None,
         sets_hold: false,
         keeps_hold: false,
+        offline: None,
         overrides: vec![],
     }))
 }

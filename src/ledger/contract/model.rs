@@ -249,16 +249,36 @@ pub(crate) fn check(cases: u32, make: impl Fn() -> Subject) {
     });
 }
 
+fn in_memory(cases: u32) {
+    check(cases, || Arc::new(MemoryLedger::default()));
+}
+
+fn in_sqlite(cases: u32) {
+    let folder = tempfile::tempdir().unwrap();
+    check(cases, || {
+        let path = folder.path().join(format!("{}.db", fresh()));
+        Arc::new(SqliteLedger::open(&path, OpenMode::Create { id: Token::from_bits([9; 16]) }).unwrap())
+    });
+}
+
 #[test]
 fn invariant_8_random_histories_in_memory() {
-    check(1_000, || Arc::new(MemoryLedger::default()));
+    in_memory(1_000);
 }
 
 #[test]
 fn invariant_8_random_histories_in_sqlite_end_as_in_memory() {
-    let folder = tempfile::tempdir().unwrap();
-    check(100, || {
-        let path = folder.path().join(format!("{}.db", fresh()));
-        Arc::new(SqliteLedger::open(&path, OpenMode::Create { id: Token::from_bits([9; 16]) }).unwrap())
-    });
+    in_sqlite(100);
+}
+
+#[test]
+#[ignore = "long: make test"]
+fn long_invariant_8_random_histories_in_memory() {
+    in_memory(10_000);
+}
+
+#[test]
+#[ignore = "long: make test"]
+fn long_invariant_8_random_histories_in_sqlite_end_as_in_memory() {
+    in_sqlite(1_000);
 }

@@ -24,15 +24,18 @@ pub(super) struct Place {
     pub(super) sk: String,
 }
 
-/// The partition of the ledger itself.
+/// The partition of the ledger itself. Written once: IAM goes by partitions, so a role that writes entries needs no right
+/// to write here.
 pub(super) const META: &str = "META";
-/// Sort prefix of the names of the streams.
-pub(super) const STREAMS: &str = "STREAM#";
+/// The partition of the names of the streams.
+pub(super) const STREAMS: &str = "STREAMS";
+/// Sort prefix of a stream's name.
+pub(super) const STREAM: &str = "STREAM#";
 
 /// Attribute of a head: the entry whose marks are still to be written.
 pub(super) const OWED: &str = "owed";
 
-fn place(pk: impl Into<String>, sk: impl Into<String>) -> Place {
+pub(super) fn place(pk: impl Into<String>, sk: impl Into<String>) -> Place {
     Place { pk: pk.into(), sk: sk.into() }
 }
 
@@ -43,7 +46,7 @@ pub(super) fn meta() -> Place {
 
 /// That a stream is there.
 pub(super) fn name(stream: &Stream) -> Place {
-    place(META, format!("{STREAMS}{stream}"))
+    place(STREAMS, format!("{STREAM}{stream}"))
 }
 
 /// The partition of a stream.

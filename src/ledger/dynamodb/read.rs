@@ -64,9 +64,16 @@ impl Store {
             Self { client, table: target.table.clone(), location, id: unset, writable, clock, tried };
         let mut meta = store.item(items::meta()).await?;
         if meta.is_none() && writable {
-            store.make().await?;
-            // Whoever was first decides which id it has.
+            // A ledger that has streams and does not say who it is has lost an item: another id would break each chain.
+            let founded = !store.range_of_streams(1).await?.is_empty();
+            if !founded {
+                store.make().await?;
+            }
+            // Whoever was first decides which id it has; and who found streams may have looked before that.
             meta = store.item(items::meta()).await?;
+            if founded && meta.is_none() {
+                return Err(store.unusable("it has streams, and the item META SCHEMA is gone".to_owned()));
+            }
         }
         let Some(meta) = meta else { return Ok(store) };
         let broken = |why: Unreadable| store.unusable(format!("it is not a relman ledger: {why}"));
@@ -158,13 +165,17 @@ impl Store {
         Ok(found)
     }
 
+    async fn range_of_streams(&self, limit: usize) -> Result<Vec<Item>, LedgerError> {
+        let high = format!("{}\u{10ffff}", items::STREAM);
+        self.range([items::STREAMS, items::STREAM, &high], true, limit).await
+    }
+
     /// Every stream, by name. Its name is written with its first entry.
     pub(super) async fn streams(&self) -> Result<Vec<Stream>, LedgerError> {
-        let high = format!("{}\u{10ffff}", items::STREAMS);
-        let found = self.range([items::META, items::STREAMS, &high], true, usize::MAX).await?;
+        let found = self.range_of_streams(usize::MAX).await?;
         let names = found.iter().map(|item| {
             let sort = items::get_text(item, "sk").map_err(|why| self.unusable(why))?;
-            let name = sort.strip_prefix(items::STREAMS).unwrap_or_default();
+            let name = sort.strip_prefix(items::STREAM).unwrap_or_default();
             name.parse().map_err(|e| self.unusable(format!("{e}")))
         });
         names.collect()

@@ -4,13 +4,14 @@
 mod faults;
 mod many;
 pub(crate) mod proxy;
+mod scale;
 pub(crate) mod table;
 
 use self::table::{ledger, make, on};
 use super::*;
 use crate::aws::testing::number;
 use crate::ledger::contract::fixture::*;
-use crate::ledger::contract::ledger_contract;
+use crate::ledger::contract::{ledger_contract, linear};
 
 /// An empty ledger behind a proxy.
 pub(crate) async fn metered(id: Token) -> (Arc<dyn Ledger>, proxy::Proxy) {
@@ -19,6 +20,15 @@ pub(crate) async fn metered(id: Token) -> (Arc<dyn Ledger>, proxy::Proxy) {
     let ledger =
         DynamoLedger::new(target, table::chain_to(proxy.url.clone()), Arc::new(crate::clock::SystemClock));
     (Arc::new(ledger), proxy)
+}
+
+/// An empty ledger twice: behind a proxy, with these limits, and directly.
+pub(crate) async fn near_and_far(
+    limits: crate::aws::Limits,
+) -> (Arc<dyn Ledger>, Arc<dyn Ledger>, proxy::Proxy) {
+    let proxy = proxy::Proxy::new(crate::aws::testing::variable("RELMAN_TEST_DYNAMODB")).await;
+    let table = table::fresh();
+    (on(&table), faults::through(&proxy, &table, limits), proxy)
 }
 
 ledger_contract!(
@@ -30,6 +40,16 @@ ledger_contract!(
 #[ignore = "needs tests/aws/run"]
 async fn invariant_3_contenders_for_the_lease_in_many_rounds() {
     crate::ledger::contract::race::contend(make().0, number("RELMAN_TEST_ROUNDS")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tests/aws/run"]
+async fn invariant_8_what_clients_are_answered_at_once_has_an_order() {
+    linear::check(linear::HISTORIES, |clients| {
+        let table = table::fresh();
+        ((0..clients).map(|_| on(&table)).collect(), table::Deleted(table))
+    })
+    .await;
 }
 
 #[test]
@@ -117,6 +137,51 @@ async fn what_was_changed_by_hand_is_found() {
     assert!(matches!(ledger.read(&production(), 0, 9).await.unwrap_err(), LedgerError::Entry { .. }));
     let verified = crate::ledger::verify::verify(ledger.as_ref()).await.unwrap();
     assert_eq!(verified.faults[0].seq, Some(2), "{:?}", verified.faults);
+}
+
+async fn lose(table: &str, place: items::Place) {
+    let client = table::client().await;
+    client.delete_item().table_name(table).set_key(Some(place.key())).send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tests/aws/run"]
+async fn what_is_gone_is_missed() {
+    let table = table::fresh();
+    let ledger = on(&table);
+    append(&ledger, &production(), hold("a")).await.unwrap();
+    // Its name in the list of streams.
+    let listed = items::name(&production());
+    let known = [production()];
+    lose(&table, listed).await;
+    let verified = crate::ledger::verify::verify_known(ledger.as_ref(), &known).await.unwrap();
+    assert!(verified.faults.len() == 1 && verified.streams.len() == 1, "{verified:?}");
+
+    // What says which ledger it is: nobody founds another over its entries.
+    let table = table::fresh();
+    append(&on(&table), &production(), hold("a")).await.unwrap();
+    lose(&table, items::meta()).await;
+    let writer = self::table::ledger(Target { table: table.clone(), id: None, mode: OpenMode::Write });
+    let error = writer.id().await.unwrap_err();
+    assert!(reason(&error).contains("META SCHEMA is gone"), "{error:?}");
+
+    // An entry that does not read hides no other stream.
+    let table = table::fresh();
+    let ledger = on(&table);
+    append(&ledger, &production(), hold("a")).await.unwrap();
+    let staging = Stream::deployments(&production().service, &"staging".parse().unwrap());
+    append(&ledger, &staging, hold("b")).await.unwrap();
+    let client = table::client().await;
+    client
+        .update_item()
+        .table_name(&table)
+        .set_key(Some(items::entry(&production(), 1).key()))
+        .update_expression("REMOVE body")
+        .send()
+        .await
+        .unwrap();
+    let verified = crate::ledger::verify::verify(ledger.as_ref()).await.unwrap();
+    assert_eq!((verified.faults.len(), verified.streams.len()), (1, 1), "{verified:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,13 +4,23 @@ use std::sync::Arc;
 
 use super::*;
 use crate::ledger::contract::fixture::*;
-use crate::ledger::contract::ledger_contract;
+use crate::ledger::contract::{ledger_contract, linear};
 
 fn make() -> (Arc<dyn Ledger>, ()) {
     (Arc::new(MemoryLedger::default()), ())
 }
 
 ledger_contract!(make());
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_3_contenders_for_the_lease_in_many_rounds() {
+    crate::ledger::contract::race::contend(make().0, 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_8_what_clients_are_answered_at_once_has_an_order() {
+    linear::check(linear::HISTORIES, |clients| (vec![make().0; clients], ())).await;
+}
 
 fn subject() -> (Arc<MemoryLedger>, Arc<dyn Ledger>) {
     let memory = Arc::new(MemoryLedger::default());

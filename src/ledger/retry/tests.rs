@@ -100,3 +100,26 @@ async fn what_will_not_help_is_not_repeated() {
     append(&site.ledger, &releases(), hold("a")).await.unwrap_err();
     assert_eq!(site.clock.elapsed(), Duration::ZERO);
 }
+
+/// Once in an outage, however many calls wait, and again in the next one.
+#[tokio::test]
+async fn who_waits_for_long_hears_why_once() {
+    let (memory, clock) = (Arc::new(MemoryLedger::default()), Arc::new(TestClock::default()));
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&heard);
+    let ledger: Arc<dyn Ledger> = Arc::new(
+        RetryLedger::new(Arc::clone(&memory) as _, clock, Budget::default())
+            .telling(move |text| told.lock().unwrap().push(text.to_owned())),
+    );
+    let lease = take(&ledger, &production(), "ada").await;
+    for outage in 1..=2 {
+        memory.inject(fault(Call::Renew, u32::MAX, Moment::Before));
+        for _ in 0..3 {
+            ledger.renew(&lease, fresh()).await.unwrap_err();
+        }
+        assert_eq!(heard.lock().unwrap().len(), outage);
+        memory.heal();
+        ledger.renew(&lease, fresh()).await.unwrap();
+    }
+    assert!(heard.lock().unwrap()[0].contains("trying again for up to 20 s"));
+}

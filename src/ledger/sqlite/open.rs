@@ -134,6 +134,7 @@ impl Opening<'_> {
 
     /// Reads who the ledger is, brings an older one up to date, and refuses what this relman cannot use.
     fn check(&self, connection: &mut Connection, mode: &OpenMode) -> Result<Token, LedgerError> {
+        self.wait_for_whoever_makes_it(connection)?;
         let (id, schema, min_client) = self.meta(connection)?;
         if schema > SCHEMA {
             return Err(
@@ -153,6 +154,23 @@ impl Opening<'_> {
             self.migrate(connection)?;
         }
         Ok(id)
+    }
+
+    /// Another process may be at its first use of this ledger: the file is there, and nothing is in it yet.
+    fn wait_for_whoever_makes_it(&self, connection: &Connection) -> Result<(), LedgerError> {
+        for _ in 0..100 {
+            let tables =
+                connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+            match tables {
+                Ok(0) => std::thread::sleep(Duration::from_millis(20)),
+                Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Ok(_) => return Ok(()),
+                Err(e) => return Err(failed(self.location, e)),
+            }
+        }
+        Err(self.unusable("it is not a relman ledger: the file is empty"))
     }
 
     fn meta(&self, connection: &Connection) -> Result<(String, i64, String), LedgerError> {

@@ -136,6 +136,30 @@ fn credentials() -> Vec<Case> {
         cloud("no region", HISTORY, 2, &["relman-ledger", "no AWS region is set", "AWS_REGION"], Vec::new())
             .with("AWS_REGION", ""),
         cloud(
+            "a region that is none",
+            HISTORY,
+            2,
+            &["relman-ledger", "cannot be used", "AWS_REGION"],
+            Vec::new(),
+        )
+        .with("AWS_REGION", "us east 1"),
+        cloud(
+            "an endpoint that is set and empty",
+            HISTORY,
+            2,
+            &["relman-ledger", "AWS_ENDPOINT_URL_SSM is set and empty"],
+            Vec::new(),
+        )
+        .with("AWS_ENDPOINT_URL_SSM", "(empty)"),
+        cloud(
+            "an endpoint that is none",
+            HISTORY,
+            2,
+            &["relman-ledger", "cannot be used", "AWS_ENDPOINT_URL"],
+            Vec::new(),
+        )
+        .with("AWS_ENDPOINT_URL", "localhost"),
+        cloud(
             "a profile that is not there",
             HISTORY,
             2,

@@ -102,8 +102,8 @@ pub(super) fn buckets() -> Vec<Case> {
 
 pub(super) fn account() -> Vec<Case> {
     let table = |text: &str| Reply::Json(200, format!("{{\"Table\":{{\"TableStatus\":\"ACTIVE\",{text}}}}}"));
-    let keys =
-        r#""KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}]"#;
+    let keys = r#""KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"S"}]"#;
+    let number = r#""AttributeName":"sk","AttributeType":"N""#;
     vec![
         cloud(
             "whoever asks is named, and no key",
@@ -125,6 +125,20 @@ pub(super) fn account() -> Vec<Case> {
             1,
             &["table relman-ledger", "its keys are id HASH", "[ledger] url"],
             one("DescribeTable", table(r#""KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]"#)),
+        ),
+        cloud(
+            "a table with a key of another type",
+            ACCOUNT,
+            1,
+            &["table relman-ledger", "the type of its key sk is N", "[ledger] url"],
+            one("DescribeTable", table(&keys.replace(r#""AttributeName":"sk","AttributeType":"S""#, number))),
+        ),
+        cloud(
+            "a table that may be used and not described",
+            ACCOUNT,
+            1,
+            &["not_checked", "the permission dynamodb:DescribeTable is missing", "allowed: dynamodb:GetItem"],
+            one("DescribeTable", error("AccessDeniedException", "denied")),
         ),
         cloud(
             "a global table",
@@ -192,7 +206,7 @@ pub(super) fn account() -> Vec<Case> {
             "what may not be looked at is not called wrong",
             ACCOUNT,
             1,
-            &["not_checked", "needs s3:GetEncryptionConfiguration"],
+            &["not_checked", "the permission s3:GetEncryptionConfiguration is missing"],
             one("GET encryption", refusal(403, "AccessDenied")),
         ),
         cloud(

@@ -2,11 +2,13 @@
 
 use super::Case;
 use super::hosts::refuses;
+use super::server::Reply;
 
 const CONFIG: &str = "[ledger]\nurl = \"sqlite:l.db\"\n[environments.production]\nvia = \"ssh\"\nprovision = \"check\"\n\
                       [environments.production.terraform]\ndirectory = \"infra\"\n";
 const STATUS: &[&str] = &["status"];
 const PLAN: &[&str] = &["infra", "plan"];
+const DEPLOY: &[&str] = &["deploy", "1.0.0"];
 const APPLY: &[&str] = &["infra", "apply", "--yes"];
 
 const LOCKED: &str = "Error: Error acquiring the state lock\n\nError message: operation error DynamoDB: PutItem, ConditionalCheckFailedException\nLock Info:\n  ID:        618e8c67-09be-81cf-8879-a4c717cace01\n  Path:      acme-state/web.tfstate\n  Operation: OperationTypeApply\n  Who:       ada@laptop\n  Version:   1.11.4\n  Created:   2026-11-26 08:02:09 +0000 UTC\n  Info:      \n";
@@ -39,6 +41,84 @@ fn outputs(name: &'static str, says: &[&'static str], hosts: &str) -> Case {
     case(name, STATUS, 2, says, ("output", 0, &format!("{{\"relman_hosts\":{{\"value\":{hosts}}}}}"), ""))
 }
 
+/// A fleet in a group, of which AWS answers this.
+fn grouped(
+    name: &'static str,
+    arguments: &'static [&'static str],
+    code: i32,
+    says: &[&'static str],
+    answer: Reply,
+) -> Case {
+    let outputs = r#"{"relman_hosts":{"value":[{"name":"i-0123456789abcdef0","address":"10.0.0.1"}]},"relman_config":{"value":{"autoscaling_group":"web-production"}}}"#;
+    case(name, arguments, code, says, ("output", 0, outputs, ""))
+        .aws(vec![("DescribeAutoScalingGroups", answer)])
+}
+
+/// The answer about a group with these instances.
+fn group(members: &[&str]) -> Reply {
+    let member = |id: &&str| {
+        format!("<member><InstanceId>{id}</InstanceId><LifecycleState>InService</LifecycleState></member>")
+    };
+    let members: String = members.iter().map(member).collect();
+    Reply::Xml(
+        200,
+        format!(
+            "<DescribeAutoScalingGroupsResponse xmlns=\"http://autoscaling.amazonaws.com/doc/2011-01-01/\"><DescribeAutoScalingGroupsResult>\
+             <AutoScalingGroups><member><AutoScalingGroupName>web-production</AutoScalingGroupName><Instances>{members}</Instances></member>\
+             </AutoScalingGroups></DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>"
+        ),
+    )
+}
+
+fn of_a_group() -> Vec<Case> {
+    let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: arn:aws:sts::123456789012:assumed-role/deploy/me is not authorized to perform: autoscaling:DescribeAutoScalingGroups</Message></Error></ErrorResponse>";
+    let nothing = "<DescribeAutoScalingGroupsResponse xmlns=\"http://autoscaling.amazonaws.com/doc/2011-01-01/\"><DescribeAutoScalingGroupsResult><AutoScalingGroups/></DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>";
+    vec![
+        grouped(
+            "a group that may not be asked, at a deploy",
+            DEPLOY,
+            1,
+            &[
+                "the Auto Scaling group web-production in us-east-1 cannot be asked",
+                "autoscaling:DescribeAutoScalingGroups is not allowed",
+                "infra/bootstrap has the policy",
+            ],
+            Reply::Xml(403, denied.to_owned()),
+        ),
+        grouped(
+            "a group that may not be asked, at a rollback",
+            &["rollback", "--dry-run"],
+            7,
+            &[
+                "autoscaling:DescribeAutoScalingGroups is not allowed",
+                "the hosts are those that were known last",
+            ],
+            Reply::Xml(403, denied.to_owned()),
+        ),
+        grouped(
+            "a group that is not there",
+            DEPLOY,
+            1,
+            &["there is no Auto Scaling group web-production in us-east-1", "AWS_REGION"],
+            Reply::Xml(200, nothing.to_owned()),
+        ),
+        grouped(
+            "a group that nobody is in",
+            STATUS,
+            1,
+            &["the Auto Scaling group web-production has no member", "describe-auto-scaling-groups"],
+            group(&[]),
+        ),
+        grouped(
+            "a host that came, and nothing says how it is reached",
+            DEPLOY,
+            2,
+            &["i-00000000000000bbb is in the Auto Scaling group", "host_template", "relman infra apply"],
+            group(&["i-0123456789abcdef0", "i-00000000000000bbb"]),
+        ),
+    ]
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let private = CONFIG.to_owned() + "address_source = \"private\"\n";
     let ssm = CONFIG.replace("\"ssh\"", "\"ssm\"");
@@ -47,7 +127,8 @@ pub(super) fn cases() -> Vec<Case> {
     let service = r#"{"relman_hosts":{"value":[{"name":"a","address":"10.0.0.1"}]},"relman_config":{"value":{"service":"shop"}}}"#;
     let init = "Error: Inconsistent dependency lock file\n\nprovider registry.terraform.io/hashicorp/aws: required by this configuration but no version is selected\n\nTo make the initial dependency selections, run:\n  terraform init\n";
     let expired = "Error: Retrieving AWS account details: validating provider credentials: ExpiredToken: The security token included in the request is expired\n";
-    vec![
+    let mut cases = of_a_group();
+    cases.extend([
         case(
             "a state that somebody holds",
             PLAN,
@@ -236,5 +317,18 @@ pub(super) fn cases() -> Vec<Case> {
             &["terraform output", "infra", "AccessDenied"],
             ("output", 1, "", "Error: error loading state: AccessDenied: Access Denied\n"),
         ),
-    ]
+        case(
+            "an init that says nothing",
+            PLAN,
+            1,
+            &["terraform init in infra failed", "it ended with exit status 7 and said nothing"],
+            ("init", 7, "", ""),
+        ),
+        outputs(
+            "two hosts of one instance",
+            &["relman_hosts[1].ssm_id: relman_hosts[0] is the same instance"],
+            r#"[{"name":"a","address":"10.0.0.1","ssm_id":"i-0123456789abcdef0"},{"name":"b","address":"10.0.0.2","ssm_id":"i-0123456789abcdef0"}]"#,
+        ),
+    ]);
+    cases
 }

@@ -51,6 +51,17 @@ fn introduce(site: &Site) {
     std::fs::remove_dir_all(&scratch).expect("it was made above");
 }
 
+/// What the role put on the host, and when each was changed or started last.
+fn installed(lab: &Lab) -> String {
+    lab.on_host(
+        1,
+        "stat --format='%n %i %A %U %z' /usr/local/bin/relman /etc/systemd/system/relman-catch-up.service \
+         /etc/systemd/system/relman-drain.service && \
+         systemctl is-enabled relman-catch-up.service relman-drain.service && \
+         systemctl show --property=ActiveEnterTimestampMonotonic,InvocationID relman-drain.service",
+    )
+}
+
 #[test]
 #[ignore = "needs the lab: make test-lab"]
 fn a_new_host_serves_what_the_ledger_wants_and_a_reboot_brings_its_secrets_back() {
@@ -59,7 +70,9 @@ fn a_new_host_serves_what_the_ledger_wants_and_a_reboot_brings_its_secrets_back(
     let _bare = Bare(&lab);
     let site = Site::separate("joins", configuration);
     site.relman(&["deploy"]).expect(0);
+    let installed = installed(&site.lab);
     let wanted = site.deploy_new();
+    assert_eq!(installed, self::installed(&site.lab), "a second run of the role changes nothing");
     // A machine of the same image that has never served anything.
     site.lab.on_host(
         1,

@@ -12,6 +12,10 @@ mod interrupted;
 #[cfg(test)]
 mod joins;
 #[cfg(test)]
+mod offline;
+#[cfg(test)]
+mod outside;
+#[cfg(test)]
 mod playbook;
 #[cfg(test)]
 mod restart;

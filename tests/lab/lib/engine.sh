@@ -18,7 +18,8 @@ choose_engine() {
   [[ -z $LAB_ENGINE ]] || return 0
   # The engine of another lab is no engine of the machine: it goes away with that lab.
   [[ ${DOCKER_HOST:-} != unix://$RUN_ROOT/* ]] || unset DOCKER_HOST
-  if have docker && engine_answers; then
+  # Where no way leads out, the machine's engine is outside.
+  if [[ ${LAB_OWN_ENGINE:-} != 1 ]] && have docker && engine_answers; then
     LAB_ENGINE=shared
     LAB_DOCKER_HOST=${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}')}
   else

@@ -1,6 +1,20 @@
 # shellcheck shell=bash
 # The registry and the hosts: containers on a network of their own, published on loopback only.
 
+# Only what has to be there before a lab comes up where no way leads out. An engine that was started for it ends with it.
+lab_images() {
+  setup_packages
+  setup_venv
+  if [[ -f $CACHE/images-$(images_key).tar && -f $(debs_stamp) ]]; then return 0; fi
+  lock_lab
+  claim_slot
+  save_conf
+  ensure_engine
+  ensure_images
+  ensure_debs
+  lab_down
+}
+
 lab_up() {
   [[ -z $HOST_COUNT || $HOST_COUNT =~ ^[1-9][0-9]?$ ]] || die "--hosts $HOST_COUNT is not a number from 1 to 99"
   local n started=$SECONDS
@@ -13,6 +27,7 @@ lab_up() {
   save_conf
   ensure_engine
   ensure_images
+  ensure_debs
   ensure_network
   ensure_registry
   write_ssh_files

@@ -9,6 +9,7 @@ images_key() {
     uname -m
     cat "$LAB_DIR/lib/images.sh"
     (cd "$LAB_DIR/images" && find . -type f | sort | xargs sha256sum)
+    cat "$REPO_DIR/app/requirements.txt"
     local_certificates | xargs -r cat
   } | short_hash
 }
@@ -44,6 +45,28 @@ ensure_images() {
     fi
   ) 7>"$CACHE/images.lock"
   images_present "$key" || die "the images are not what was asked for; try 'lab purge'"
+}
+
+# What the roles install, by the package lists of the host's image: with it in the cache a bare host needs no mirror.
+HOST_PACKAGES=(ca-certificates sudo docker.io apparmor haproxy unattended-upgrades)
+debs_stamp() { printf '%s/debs/.complete-%s' "$CACHE" "$({ images_key; printf '%s\n' "${HOST_PACKAGES[@]}"; } | short_hash)"; }
+ensure_debs() {
+  local stamp
+  stamp=$(debs_stamp)
+  [[ ! -f $stamp ]] || return 0
+  (
+    flock 7
+    [[ ! -f $stamp ]] || exit 0
+    say "downloading the packages that hosts install into $CACHE/debs"
+    dk run --rm --label "$LABEL" --volume "$CACHE/debs:/var/cache/lab-debs" --entrypoint /bin/sh "$HOST_IMAGE_TAG" -ec \
+      "/usr/local/sbin/lab-debs seed
+       apt-get install --download-only --no-install-recommends --yes ${HOST_PACKAGES[*]}
+       /usr/local/sbin/lab-debs keep </dev/null" >"$CACHE/debs.log" 2>&1 || {
+      tail -n 20 "$CACHE/debs.log" >&2
+      die "the packages could not be downloaded (log: $CACHE/debs.log); 'lab purge' begins anew"
+    }
+    : >"$stamp"
+  ) 7>"$CACHE/debs.lock"
 }
 
 # A minimal Debian as an image. BASE is a tar archive so that changing a Dockerfile costs no debootstrap.
@@ -99,11 +122,11 @@ clean_builds() {
       < <(awk -v root="$root/" 'index($2, root) == 1 { print $2 }' /proc/mounts | sort -r)
     as_root rm -rf --one-file-system "$root"
   done
-  rm -f "$CACHE"/*.tmp
+  rm -rf "$CACHE"/*.tmp "$CACHE"/context-*
 }
 
 build_images() {
-  local name tag
+  local name tag context
   # Without the buildx plugin newer clients refuse to build unless told so.
   docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
   for name in python registry host; do
@@ -113,10 +136,15 @@ build_images() {
       host) tag=$HOST_IMAGE_TAG ;;
     esac
     say "building $tag"
-    dk build --force-rm --label "relman.lab.images=$1" --tag "$tag" "$LAB_DIR/images/$name" \
+    context=$(mktemp -d "$CACHE/context-XXXXXX")
+    cp -R "$LAB_DIR/images/$name/." "$context"
+    [[ $name != python ]] || cp "$REPO_DIR/app/requirements.txt" "$context"
+    dk build --force-rm --label "relman.lab.images=$1" --tag "$tag" "$context" \
       >"$CACHE/build-$name.log" 2>&1 || {
+      rm -rf "$context"
       tail -n 20 "$CACHE/build-$name.log" >&2
       die "building $tag failed (log: $CACHE/build-$name.log)"
     }
+    rm -rf "$context"
   done
 }

@@ -6,7 +6,7 @@ engine_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1
 missing_packages() {
   local found=()
   have debootstrap || found+=(debootstrap)
-  { have docker && engine_answers; } || have dockerd || found+=(docker.io)
+  { [[ ${LAB_OWN_ENGINE:-} != 1 ]] && have docker && engine_answers; } || have dockerd || found+=(docker.io)
   { have ssh && have ssh-keygen; } || found+=(openssh-client)
   have ip || found+=(iproute2)
   have iptables || found+=(iptables)

@@ -1,5 +1,7 @@
 //! What a whole deploy costs in DynamoDB, by the figures of dynoxide, which counts as AWS does.
 
+mod operations;
+
 use super::{deploy, roll_back, to};
 use crate::commands::testing::{World, commit};
 use crate::domain::id::Token;

@@ -16,10 +16,10 @@ use crate::host::wire::HostErrorCode::{self, Proxy, Unhealthy, Unreachable};
 use crate::ledger::Ledger as _;
 use crate::ledger::memory::{Call, Fault, Moment};
 
-const HOSTS: [&str; 3] = ["web-1", "web-2", "web-3"];
+pub(super) const HOSTS: [&str; 3] = ["web-1", "web-2", "web-3"];
 
 /// Three hosts that serve 1.0.0, and a 1.1.0 on record.
-async fn world(wave: Option<&str>, budget: u32) -> (World, ReleaseRef, ReleaseRef) {
+pub(super) async fn world(wave: Option<&str>, budget: u32) -> (World, ReleaseRef, ReleaseRef) {
     let mut world = World::new(&HOSTS, None);
     let old = world.release("1.0.0", &commit('a')).await;
     let new = world.release("1.1.0", &commit('b')).await;

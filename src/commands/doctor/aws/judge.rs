@@ -16,6 +16,22 @@ pub(super) mod table {
     #[serde(rename_all = "PascalCase")]
     struct Layout {
         key_schema: Vec<KeyElement>,
+        attribute_definitions: Vec<Attribute>,
+        #[serde(default)]
+        global_secondary_indexes: Vec<Index>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Attribute {
+        attribute_name: String,
+        attribute_type: String,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Index {
+        index_name: String,
     }
 
     #[derive(Deserialize)]
@@ -29,19 +45,55 @@ pub(super) mod table {
         keys.iter().map(|(name, kind)| format!("{name} {kind}")).collect::<Vec<_>>().join(", ")
     }
 
-    fn wanted() -> Vec<(String, String)> {
-        let layout: Option<Layout> = serde_json::from_str(LAYOUT).ok();
-        let keys = layout.into_iter().flat_map(|layout| layout.key_schema);
-        keys.map(|key| (key.attribute_name, key.key_type)).collect()
+    /// The part of a table's facts that the layout fixes.
+    fn wanted() -> TableFacts {
+        let Ok(layout) = serde_json::from_str::<Layout>(LAYOUT) else { return TableFacts::default() };
+        let types = layout.attribute_definitions.into_iter();
+        TableFacts {
+            keys: layout.key_schema.into_iter().map(|key| (key.attribute_name, key.key_type)).collect(),
+            types: types.map(|one| (one.attribute_name, one.attribute_type)).collect(),
+            indexes: layout.global_secondary_indexes.into_iter().map(|index| index.index_name).collect(),
+            ..TableFacts::default()
+        }
+    }
+
+    /// What of the layout differs: what it is, and what it should be.
+    fn differs(facts: &TableFacts) -> Option<String> {
+        let wanted = wanted();
+        if facts.keys != wanted.keys {
+            let (found, wanted) = (written(&facts.keys), written(&wanted.keys));
+            return Some(format!("its keys are {found}, and the ledger's are {wanted}"));
+        }
+        // In which order they come says nothing; an index more may bring more of them.
+        if let Some(one) = wanted.types.iter().find(|one| !facts.types.contains(one)) {
+            let found = facts.types.iter().find(|found| found.0 == one.0);
+            let found = found.map_or("of no type", |found| found.1.as_str());
+            return Some(format!("the type of its key {} is {found}, and the ledger's is {}", one.0, one.1));
+        }
+        let lacks = wanted.indexes.iter().find(|index| !facts.indexes.contains(index));
+        lacks.map(|index| format!("it lacks the index {index}"))
+    }
+
+    /// Indexes that the ledger does not know: every write to it pays for them.
+    fn more_indexes(name: &str, facts: &TableFacts) -> Option<Check> {
+        let known = wanted().indexes;
+        let more: Vec<_> = facts.indexes.iter().filter(|index| !known.contains(index)).cloned().collect();
+        (!more.is_empty()).then(|| {
+            Check::warning(
+                format!("table {name} indexes"),
+                format!("{}: the ledger knows none of them, and every write pays for them", more.join(", ")),
+                "remove them, unless another tool reads them",
+            )
+        })
     }
 
     /// Whether it is there, with the right keys, in one region alone.
     pub(in super::super) fn layout(name: &str, facts: &TableFacts) -> Vec<Check> {
         let of = format!("table {name}");
-        if facts.keys != wanted() {
+        if let Some(differs) = differs(facts) {
             return vec![Check::failed(
                 of,
-                format!("its keys are {}, and the ledger's are {}", written(&facts.keys), written(&wanted())),
+                differs,
                 "name another table in [ledger] url: terraform -chdir=infra/bootstrap apply makes one",
             )];
         }
@@ -58,6 +110,7 @@ pub(super) mod table {
                 format!("wait until it is ACTIVE: aws dynamodb wait table-exists --table-name {name}"),
             ),
         }];
+        found.extend(more_indexes(name, facts));
         if !facts.replicas.is_empty() {
             found.push(Check::failed(
                 format!("table {name} replicas"),

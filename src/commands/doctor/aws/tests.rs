@@ -8,6 +8,8 @@ fn good() -> TableFacts {
     TableFacts {
         status: "ACTIVE".into(),
         keys: vec![("pk".into(), "HASH".into()), ("sk".into(), "RANGE".into())],
+        types: vec![("sk".into(), "S".into()), ("pk".into(), "S".into())],
+        indexes: Vec::new(),
         provisioned: None,
         protected: true,
         encryption: Some("KMS".into()),
@@ -36,6 +38,9 @@ fn what_differs_has_a_name_a_meaning_and_a_command() {
     };
     let cases: Vec<(Check, State, &str)> = vec![
         (layout(|t| t.keys.truncate(1)), Failed, "its keys are pk HASH"),
+        (layout(|t| t.types[0].1 = "N".into()), Failed, "type of its key sk is N, and the ledger's is S"),
+        (layout(|t| t.types.truncate(1)), Failed, "type of its key pk is of no type"),
+        (layout(|t| t.indexes = vec!["by-date".into()]), Warning, "by-date: the ledger knows none"),
         (layout(|t| t.status = "CREATING".into()), Failed, "it is CREATING"),
         (layout(|t| t.status = "UPDATING".into()), Warning, "being updated"),
         (layout(|t| t.replicas = vec!["eu-west-1".into()]), Failed, "last writer wins"),

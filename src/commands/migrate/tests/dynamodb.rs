@@ -23,7 +23,7 @@ fn target(ledger: &Arc<dyn Ledger>) -> Target {
 async fn at_last(context: &Context, target: &Target) -> Report {
     let begun = std::time::Instant::now();
     loop {
-        match run(context, target, SHORT).await {
+        match run(context, target, &[], SHORT).await {
             Ok(report) => return report,
             Err(error) => assert!(
                 error.kind == ErrorKind::Held && begun.elapsed() < Duration::from_secs(30),
@@ -68,7 +68,7 @@ async fn invariant_8_sqlite_moves_into_a_table_and_back_however_often_it_is_cut_
     for written in [0, 3, 7] {
         proxy.plan(".TransactWriteItems", Bad::Throttled, written, u32::MAX);
         let context = Context { ledger: sqlite(&first), ..world.context.clone() };
-        run(&context, &target(&table), SHORT).await.unwrap_err();
+        run(&context, &target(&table), &[], SHORT).await.unwrap_err();
         assert!(proxy.heal() > 0, "it was cut off after {written}");
     }
     let old = sqlite(&first);

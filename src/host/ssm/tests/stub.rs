@@ -198,7 +198,7 @@ impl Shared {
     }
 
     async fn moto(&self, target: &str, head: &str, body: &Value) -> (u16, Value) {
-        let mut request = reqwest::Client::new()
+        let mut request = crate::tls::test_client()
             .post(&self.moto)
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", target)

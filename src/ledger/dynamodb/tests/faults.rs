@@ -25,7 +25,7 @@ const CALLS: [&str; 5] = [".GetItem", ".TransactGetItems", ".TransactWriteItems"
 const PATIENT: Limits =
     Limits { attempt: Duration::from_millis(1500), operation: Duration::from_millis(3500) };
 
-fn through(proxy: &Proxy, table: &str, limits: Limits) -> Arc<dyn Ledger> {
+pub(super) fn through(proxy: &Proxy, table: &str, limits: Limits) -> Arc<dyn Ledger> {
     let target =
         Target { table: table.to_owned(), id: Some(Token::from_bits([9; 16])), mode: OpenMode::Write };
     let chain = Chain::to(proxy.url.clone()).within(limits);

@@ -1,7 +1,7 @@
 //! Something bad between the SDK and an emulator: what networks and AWS do, and emulators never.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,12 +40,16 @@ struct Plan {
     /// How many pass first.
     skip: u32,
     times: u32,
+    /// From the first one on; nothing: without end.
+    lasts: Option<Duration>,
 }
 
 #[derive(Default)]
 struct State {
     plan: Option<Plan>,
     hits: u32,
+    /// When the first one happened.
+    since: Option<Instant>,
     /// Asked for and added up, once somebody wants to know.
     capacity: Option<Capacity>,
 }
@@ -77,7 +81,7 @@ impl Proxy {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::<Mutex<State>>::default();
         let shared = Arc::clone(&state);
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = crate::tls::test_client();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (state, upstream, client) = (Arc::clone(&shared), upstream.clone(), client.clone());
@@ -89,9 +93,22 @@ impl Proxy {
 
     /// Lets something happen to later requests; `times` of them, after `skip` that pass.
     pub(crate) fn plan(&self, operation: &'static str, bad: Bad, skip: u32, times: u32) {
+        self.begin(Plan { operation, bad, skip, times, lasts: None });
+    }
+
+    /// After `skip` requests of any kind, nothing but this for a while.
+    pub(crate) fn away(&self, bad: Bad, skip: u32, lasts: Duration) {
+        self.begin(Plan { operation: "", bad, skip, times: u32::MAX, lasts: Some(lasts) });
+    }
+
+    fn begin(&self, plan: Plan) {
         let mut state = self.state.lock().unwrap();
-        state.plan = Some(Plan { operation, bad, skip, times });
-        state.hits = 0;
+        (state.plan, state.hits, state.since) = (Some(plan), 0, None);
+    }
+
+    /// When it happened first.
+    pub(crate) fn struck(&self) -> Option<Instant> {
+        self.state.lock().unwrap().since
     }
 
     /// What was used since this was asked last; asked for the first time, it begins to count.
@@ -115,6 +132,10 @@ impl State {
             return None;
         }
         plan.times = plan.times.checked_sub(1)?;
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if plan.lasts.is_some_and(|lasts| since.elapsed() >= lasts) {
+            return None;
+        }
         self.hits += 1;
         Some(plan.bad)
     }

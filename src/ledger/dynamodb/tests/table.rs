@@ -35,6 +35,16 @@ pub(crate) fn fresh() -> String {
     name
 }
 
+/// A table that is deleted when this is dropped: moto copies all that it has at each transaction.
+pub(super) struct Deleted(pub(super) String);
+
+impl Drop for Deleted {
+    fn drop(&mut self) {
+        let name = self.0.clone();
+        aside(async move { client().await.delete_table().table_name(name).send().await.unwrap() });
+    }
+}
+
 async fn create(name: &str) {
     let layout: Value = serde_json::from_str(TABLE).unwrap();
     let text = |value: &Value, key: &str| value[key].as_str().unwrap().to_owned();

@@ -1,0 +1,103 @@
+//! Order, approvals and freezes of an environment.
+
+use std::collections::BTreeSet;
+
+use super::{Problems, ensure, is_clean, range};
+use crate::config::Config;
+use crate::domain::id::EnvironmentName;
+
+/// What an environment asks for before a deploy may start.
+pub(super) fn check(at: &str, name: &EnvironmentName, config: &Config, found: &mut Problems) {
+    let Some(environment) = config.environments.get(name) else { return };
+    if let Some(first) = &environment.after {
+        ensure(found, &format!("{at}.after"), config.environments.contains_key(first), || {
+            format!("there is no [environments.{first}]")
+        });
+        // A chain that comes back to where it began would let nothing through.
+        let mut seen = BTreeSet::from([name]);
+        let mut next = Some(first);
+        while let Some(here) = next {
+            if !seen.insert(here) {
+                found.push((format!("{at}.after"), format!("comes back to {here}")));
+                break;
+            }
+            next = config.environments.get(here).and_then(|environment| environment.after.as_ref());
+        }
+    }
+    if let Some(rule) = &environment.approval {
+        range(found, &format!("{at}.approval.needed"), u64::from(rule.needed), 1, 20);
+        let people = rule.approvers.len();
+        ensure(
+            found,
+            &format!("{at}.approval.approvers"),
+            people == 0 || people >= rule.needed as usize,
+            || format!("names {people}, and {} are needed", rule.needed),
+        );
+        for (n, person) in rule.approvers.iter().enumerate() {
+            // Nobody else vouches for anybody yet: whoever else is named here could never approve.
+            let arn = person.strip_prefix("sts:").unwrap_or_default();
+            let good = arn.starts_with("arn:") && arn.len() <= 200 && is_clean(arn);
+            ensure(found, &format!("{at}.approval.approvers[{n}]"), good, || "is not sts:ARN".to_owned());
+        }
+    }
+    for (n, window) in environment.freeze.iter().enumerate() {
+        let at = format!("{at}.freeze[{n}]");
+        if let Err(why) = window.check() {
+            found.push((at.clone(), why.to_string()));
+        }
+        let reason = &window.reason;
+        let good = !reason.trim().is_empty() && reason.chars().count() <= 200 && is_clean(reason);
+        ensure(found, &format!("{at}.reason"), good, || {
+            "is empty, too long, or not one plain line".to_owned()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(production: &str) -> Vec<String> {
+        let text = format!(
+            "[service]\nname = \"web\"\n[image]\nrepository = \"registry.example/web\"\n[run]\nport = 8000\n\
+             [environments.staging]\nafter = \"production\"\n[environments.production]\n{production}"
+        );
+        let config: Config = toml::from_str(&text).unwrap();
+        let mut found = Problems::new();
+        check("production", &"production".parse().unwrap(), &config, &mut found);
+        found.into_iter().map(|(key, why)| format!("{key} {why}")).collect()
+    }
+
+    #[test]
+    fn what_would_let_nothing_through_is_told() {
+        for good in [
+            "",
+            "approval = { needed = 1, approvers = [\"sts:arn:aws:iam::1:user/bob\"] }",
+            "freeze = [{ from = \"Fri 16:00\", until = \"Mon 08:00\", zone = \"Europe/Berlin\", reason = \"weekend\" }]",
+        ] {
+            assert_eq!(found(good), Vec::<String>::new(), "{good}");
+        }
+        for (bad, key) in [
+            ("after = \"staging\"", "production.after comes back"),
+            ("after = \"nowhere\"", "production.after there is no"),
+            ("approval = { needed = 0 }", "production.approval.needed"),
+            (
+                "approval = { needed = 2, approvers = [\"sts:arn:aws:iam::1:user/bob\"] }",
+                "production.approval.approvers",
+            ),
+            ("approval = { needed = 1, approvers = [\"oidc:bob\"] }", "production.approval.approvers[0]"),
+            ("approval = { needed = 1, approvers = [\"bob\"] }", "production.approval.approvers[0]"),
+            (
+                "freeze = [{ from = \"Fri 16:00\", until = \"Fri 16:00\", reason = \"x\" }]",
+                "production.freeze[0]",
+            ),
+            (
+                "freeze = [{ from = \"Fri 16:00\", until = \"Sat 16:00\", reason = \" \" }]",
+                "production.freeze[0].reason",
+            ),
+        ] {
+            let told = found(bad);
+            assert!(told.len() == 1 && told[0].starts_with(key), "{bad}: {told:?}");
+        }
+    }
+}
