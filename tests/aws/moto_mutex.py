@@ -11,13 +11,16 @@ import io
 import logging
 import os
 import signal
+import sys
 import threading
+import time
 
 from moto import backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 HOST = "127.0.0.1"
+SLOW_S = 5
 PRELOADED = ("autoscaling", "dynamodb", "s3", "ssm", "sts")
 
 
@@ -35,8 +38,24 @@ class OneAtATime:
             environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
         else:
             environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read())
-        with self.mutex:
-            return [b"".join(self.application(environ, start_response))]
+        # What a client would ask for again is written down, with the time: its second try meets what the first one did.
+        status = "no answer"
+
+        def note(line, *rest):
+            nonlocal status
+            status = line
+            return start_response(line, *rest)
+
+        began = time.monotonic()
+        try:
+            with self.mutex:
+                waited = time.monotonic() - began
+                return [b"".join(self.application(environ, note))]
+        finally:
+            seconds = time.monotonic() - began
+            if not status.startswith(("2", "3", "4")) or seconds > SLOW_S:
+                what = environ.get("HTTP_X_AMZ_TARGET") or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+                print(f"moto: {what}: {status} after {seconds:.1f} s, {waited:.1f} s of them in the queue", file=sys.stderr, flush=True)
 
 
 def listen(port: int, around=lambda application: application, ready=None) -> None:

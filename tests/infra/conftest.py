@@ -22,6 +22,14 @@ PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEb6lqJcAaM0xNcZ8oN2i1pY4m0V4V
 GITHUB = {"organization": "acme", "organization_id": "101", "repository": "web", "repository_id": "202"}
 
 
+def pytest_terminal_summary(terminalreporter, exitstatus):
+    """What moto said of itself belongs to a failure."""
+    log = STATE / "moto.log"
+    if exitstatus and log.exists():
+        terminalreporter.section("moto.log, its end")
+        terminalreporter.write("".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:]))
+
+
 @pytest.fixture(scope="session")
 def copy(request):
     """A copy of infra/ of this run's own; kept when something failed."""
