@@ -55,7 +55,11 @@ class OneAtATime:
             seconds = time.monotonic() - began
             if not status.startswith(("2", "3", "4")) or seconds > SLOW_S:
                 what = environ.get("HTTP_X_AMZ_TARGET") or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
-                print(f"moto: {what}: {status} after {seconds:.1f} s, {waited:.1f} s of them in the queue", file=sys.stderr, flush=True)
+                print(
+                    f"moto: {what}: {status} after {seconds:.1f} s, {waited:.1f} s of them in the queue",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
 
 def listen(port: int, around=lambda application: application, ready=None) -> None:

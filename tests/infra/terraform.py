@@ -77,7 +77,9 @@ class Root:
         try:
             self.run(*arguments)
         except Failed as failed:
-            left = re.search(r"Error acquiring the state lock.*?^\s*ID:\s+([0-9a-f-]{36})$", str(failed), re.DOTALL | re.MULTILINE)
+            left = re.search(
+                r"Error acquiring the state lock.*?^\s*ID:\s+([0-9a-f-]{36})$", str(failed), re.DOTALL | re.MULTILINE
+            )
             if not left:
                 raise
             print(f"terraform {arguments[0]}: refused by a lock of its own, {left[1]}: broken, run again\n{failed}")
