@@ -31,3 +31,5 @@ mod support;
 mod two;
 #[cfg(test)]
 mod unhealthy;
+#[cfg(test)]
+mod watched;

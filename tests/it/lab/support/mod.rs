@@ -5,6 +5,7 @@ pub(crate) mod lab;
 pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod site;
+pub(crate) mod watch;
 
 use std::time::{Duration, Instant};
 
