@@ -20,6 +20,7 @@ import collections
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 import urllib.parse
@@ -89,9 +90,9 @@ class Connection:
         self.used = False
 
     @classmethod
-    async def open(cls, host: str, port: int) -> "Connection":
+    async def open(cls, host: str, port: int, tls: ssl.SSLContext | None) -> "Connection":
         try:
-            return cls(*await asyncio.open_connection(host, port, limit=MAX_HEAD))
+            return cls(*await asyncio.open_connection(host, port, limit=MAX_HEAD, ssl=tls))
         except OSError as error:
             raise Failed(f"connect: {type(error).__name__}") from error
 
@@ -150,14 +151,23 @@ class Connection:
                 return body
 
 
+def any_certificate() -> ssl.SSLContext:
+    """Which certificate it is, is looked at by who asks for the load; here it is whether requests are answered."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 class Load:
     """The schedule, the kept connections and the tally."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         url = urllib.parse.urlsplit(options.url)
-        if url.scheme != "http" or not url.hostname:
-            sys.exit(f"load: {options.url} is not an http:// URL")
-        self.host, self.port = url.hostname, url.port or 80
+        if url.scheme not in ("http", "https") or not url.hostname:
+            sys.exit(f"load: {options.url} is not an http:// or https:// URL")
+        self.tls = any_certificate() if url.scheme == "https" else None
+        self.host, self.port = url.hostname, url.port or (443 if self.tls else 80)
         self.options = options
         path = urllib.parse.urlunsplit(("", "", url.path or "/", url.query, ""))
         head = f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\nUser-Agent: relman-lab-load\r\nAccept: */*\r\n"
@@ -215,7 +225,7 @@ class Load:
             self.tally.answered(time.time(), time.perf_counter() - began, body)
 
     async def over_new(self) -> tuple[int, bytes]:
-        connection = await Connection.open(self.host, self.port)
+        connection = await Connection.open(self.host, self.port, self.tls)
         try:
             status, body, _ = await connection.get(self.close_request)
             return status, body
@@ -235,7 +245,7 @@ class Load:
     async def over(self, connection: Connection | None) -> tuple[int, bytes]:
         retry = connection is not None
         if connection is None:
-            connection = await Connection.open(self.host, self.port)
+            connection = await Connection.open(self.host, self.port, self.tls)
         try:
             try:
                 status, body, keep = await connection.get(self.keep_request)
@@ -243,7 +253,7 @@ class Load:
                 if not retry:
                     raise Failed(f"no answer: {closed}") from closed
                 connection.close()
-                connection = await Connection.open(self.host, self.port)
+                connection = await Connection.open(self.host, self.port, self.tls)
                 try:
                     status, body, keep = await connection.get(self.keep_request)
                 except ClosedBeforeAnswer as again:

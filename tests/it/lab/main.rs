@@ -28,6 +28,8 @@ mod story;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod two;
 #[cfg(test)]
 mod unhealthy;

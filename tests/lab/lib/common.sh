@@ -40,7 +40,7 @@ resolve_lab() {
   RUN_DIR=$RUN_ROOT/$LAB_ID
   LABEL=relman.lab=$LAB_ID
   CONF=$LAB_STATE/lab.conf
-  LAB_SLOT='' LAB_ENGINE='' LAB_DOCKER_HOST='' LAB_SSH_PORT='' LAB_HTTP_PORT='' LAB_REGISTRY_PORT='' LAB_HOST_COUNT=''
+  LAB_SLOT='' LAB_ENGINE='' LAB_DOCKER_HOST='' LAB_SSH_PORT='' LAB_HTTP_PORT='' LAB_HTTPS_PORT='' LAB_REGISTRY_PORT='' LAB_HOST_COUNT=''
   # shellcheck disable=SC1090 # written by save_conf below
   [[ ! -f $CONF ]] || source "$CONF"
   [[ -z $LAB_SLOT ]] || derive_addresses
@@ -48,7 +48,7 @@ resolve_lab() {
 
 save_conf() {
   local key
-  for key in LAB_SLOT LAB_ENGINE LAB_DOCKER_HOST LAB_HOST_COUNT LAB_SSH_PORT LAB_HTTP_PORT LAB_REGISTRY_PORT; do
+  for key in LAB_SLOT LAB_ENGINE LAB_DOCKER_HOST LAB_HOST_COUNT LAB_SSH_PORT LAB_HTTP_PORT LAB_HTTPS_PORT LAB_REGISTRY_PORT; do
     printf '%s=%q\n' "$key" "${!key}"
   done >"$CONF.tmp"
   mv "$CONF.tmp" "$CONF"
@@ -101,9 +101,10 @@ claim_slot() {
   exec 8>&-
   LAB_REGISTRY_PORT=$((5000 + LAB_SLOT))
   local probe=127.0.$((10 + LAB_SLOT)).11
-  LAB_SSH_PORT=22 LAB_HTTP_PORT=80
+  LAB_SSH_PORT=22 LAB_HTTP_PORT=80 LAB_HTTPS_PORT=443
   ! tcp_open "$probe" 22 || LAB_SSH_PORT=2222
   ! tcp_open "$probe" 80 || LAB_HTTP_PORT=8080
+  ! tcp_open "$probe" 443 || LAB_HTTPS_PORT=8443
   derive_addresses
   save_conf
 }

@@ -135,6 +135,7 @@ create_host() {
   dk create --name "$2" --hostname "host$1" --label "$LABEL" --label "relman.lab.host=$1" \
     --network "$NETWORK" --ip "$NET.$((140 + $1))" \
     --publish "$address:$LAB_SSH_PORT:22" --publish "$address:$LAB_HTTP_PORT:80" \
+    --publish "$address:$LAB_HTTPS_PORT:443" \
     --cap-add ALL --cap-drop SYS_RESOURCE \
     --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined \
     --cgroupns=host "${cgroups[@]}" \
@@ -210,6 +211,7 @@ lab_env() {
   put LAB_HOSTS "${hosts[*]}"
   put LAB_SSH_PORT "$LAB_SSH_PORT"
   put LAB_HTTP_PORT "$LAB_HTTP_PORT"
+  put LAB_HTTPS_PORT "$LAB_HTTPS_PORT"
   put LAB_SSH_USER deploy
   put LAB_SSH_KEY "$LAB_STATE/id_ed25519"
   put LAB_KNOWN_HOSTS "$LAB_STATE/known_hosts"

@@ -48,7 +48,11 @@ ensure_images() {
 }
 
 # What the roles install, by the package lists of the host's image: with it in the cache a bare host needs no mirror.
-HOST_PACKAGES=(ca-certificates sudo docker.io apparmor haproxy unattended-upgrades)
+HOST_PACKAGES=(
+  ca-certificates sudo docker.io apparmor haproxy unattended-upgrades
+  prometheus prometheus-alertmanager prometheus-node-exporter
+  openssl lego pebble
+)
 debs_stamp() { printf '%s/debs/.complete-%s' "$CACHE" "$({ images_key; printf '%s\n' "${HOST_PACKAGES[@]}"; } | short_hash)"; }
 ensure_debs() {
   local stamp

@@ -45,7 +45,13 @@ impl<'a> Watch<'a> {
 
     /// Waits for a message at a path.
     #[track_caller]
-    pub(crate) fn wait_for(&self, path: &str, what: &str, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for(
+        &self,
+        path: &str,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut found = None;
         eventually(what, limit, || {
             std::thread::sleep(Duration::from_millis(500));
