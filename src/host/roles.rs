@@ -16,6 +16,8 @@ use crate::domain::id::Digest;
 
 /// What of the directory decides how a host looks.
 const RELEVANT: [&str; 2] = ["roles", "site.yml"];
+/// What of `monitoring/` lies on hosts where the role of that name is on. Its dashboards do not.
+const MONITORING: [&str; 2] = ["prometheus", "alertmanager"];
 
 /// The roles with everything that they are given.
 #[derive(Debug, Clone)]
@@ -52,6 +54,12 @@ impl Roles {
         for name in RELEVANT {
             collect(&self.directory.join(name), &mut files)?;
         }
+        if self.vars.get("monitoring_enabled") == Some(&Value::Bool(true)) {
+            let directory = self.monitoring();
+            for name in MONITORING {
+                collect(&directory.join(name), &mut files)?;
+            }
+        }
         files.sort();
         let mut parts = vec![Value::Object(self.variables(identity)).to_string()];
         for file in files.iter().chain([&self.binary]) {
@@ -60,6 +68,12 @@ impl Roles {
             parts.push(format!("{digest} {}", name.display()));
         }
         Ok(Digest::of(parts.join("\n").as_bytes()))
+    }
+
+    /// Where the role `monitoring` takes its files from: what the user says, or what its default says.
+    fn monitoring(&self) -> PathBuf {
+        let given = self.vars.get("monitoring_files").and_then(Value::as_str);
+        given.map_or_else(|| self.directory.join("../monitoring"), PathBuf::from)
     }
 
     /// What the roles are given, but for what follows from it.
@@ -198,6 +212,17 @@ mod tests {
             write(name, "changed");
             assert_ne!(digest(), before, "{name}");
         }
+        let mut watched = roles(path);
+        watched.vars.insert("monitoring_enabled".into(), true.into());
+        watched.vars.insert("monitoring_files".into(), path.join("watch").to_str().into());
+        let watching = || Roles { digest: OnceLock::new(), ..watched.clone() }.configuration(&identity());
+        write("watch/prometheus/rules/alerts.yml", "d");
+        write("watch/alertmanager/alertmanager.yml", "e");
+        let first = watching();
+        write("watch/grafana/service.json", "no host has it");
+        assert_eq!(watching(), first);
+        write("watch/prometheus/rules/alerts.yml", "changed");
+        assert_ne!(watching(), first, "the rules of alerts are on hosts");
         let mut other = roles(path);
         other.vars.insert("proxy_http_port".into(), 8080.into());
         assert_ne!(other.configuration(&identity()), digest());

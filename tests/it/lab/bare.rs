@@ -1,7 +1,11 @@
-//! From a bare host to a serving one, hardened on the way, and that doing it again changes nothing.
+//! From a bare host to a serving one, hardened on the way; that doing it again changes nothing, that check mode tells and
+//! does nothing, and that a host on which all of it is older is brought up to date under load.
+
+use std::process::Command;
 
 use super::support::host::{self, answering};
-use super::support::lab::Lab;
+use super::support::lab::{Lab, relman, root};
+use super::support::load::Load;
 use super::support::site::{Site, access, head, host_line};
 
 #[test]
@@ -20,6 +24,12 @@ fn a_bare_host_becomes_one_that_serves_and_a_second_run_changes_nothing() {
     lab.script(&["fresh", "host2"]);
     let missing = lab.on_host(2, "for tool in docker haproxy relman-host; do command -v $tool || true; done");
     assert_eq!(missing.trim(), "", "the host is bare");
+    let told = check_mode(&site, "sha256:0");
+    assert!(told.contains(" failed=0 ") && !told.contains(" changed=0 "), "{told}");
+    assert_eq!(
+        lab.on_host(2, "ls /etc/relman /etc/haproxy 2>&1 || true").matches("cannot access").count(),
+        2
+    );
 
     site.relman(&["deploy"]).expect(0);
     assert_eq!(site.serving(), "0.1.0");
@@ -41,6 +51,70 @@ fn a_bare_host_becomes_one_that_serves_and_a_second_run_changes_nothing() {
     assert_eq!(after, booted, "nothing was started anew");
     assert_eq!(answering(lab, 2).as_deref(), Some("0.1.1"));
     lab.on_host(2, "rm /tmp/before");
+    let told = check_mode(&site, lab.on_host(2, "cat /etc/relman/configured").trim());
+    assert!(told.contains(" changed=0 ") && told.contains(" failed=0 "), "{told}");
+
+    let load = Load::on(&lab.url(2), &site.root);
+    make_older(lab);
+    site.change_harmless("fix: a host that is behind");
+    site.relman(&["deploy"]).expect(0);
+    load.end_without_a_failure();
+    assert_eq!(answering(lab, 2).as_deref(), Some("0.1.2"));
+    is_hardened(lab);
+    let proxy =
+        lab.on_host(2, "cat /etc/haproxy/haproxy.cfg; curl -fsS http://127.0.0.1:8405/metrics | head -n 1");
+    assert!(proxy.contains("option idle-close-on-response") && proxy.contains("haproxy_process"), "{proxy}");
+    let told = check_mode(&site, lab.on_host(2, "cat /etc/relman/configured").trim());
+    assert!(told.contains(" changed=0 "), "all of it is as the roles have it: {told}");
+}
+
+/// As an earlier version would have left it: another relman-host, proxy, engine, sudoers and units.
+fn make_older(lab: &Lab) {
+    lab.on_host(
+        2,
+        "printf older >>/usr/local/bin/relman-host.new && cat /usr/local/bin/relman-host /usr/local/bin/relman-host.new \
+             >/usr/local/bin/relman-host.old && chmod 755 /usr/local/bin/relman-host.old \
+             && mv /usr/local/bin/relman-host.old /usr/local/bin/relman-host && rm /usr/local/bin/relman-host.new
+         sed -i -e '/idle-close-on-response/d' -e '/retry-on/d' -e '/^frontend relman-metrics/,$d' /etc/haproxy/haproxy.cfg
+         systemctl reload haproxy
+         echo '{\"live-restore\": true}' >/etc/docker/daemon.json
+         rm /etc/ssh/sshd_config.d/00-relman.conf /etc/sysctl.d/90-relman.conf
+         echo '# older' >>/etc/systemd/system/relman-boot.service
+         echo '# older' >>/etc/relman/policy.toml
+         echo sha256:older >/etc/relman/configured",
+    );
+}
+
+/// The roles by hand in check mode, with what relman gives them; the recap of Ansible.
+fn check_mode(site: &Site, configured: &str) -> String {
+    let lab = &site.lab;
+    let inventory = format!(
+        "host2 ansible_host={} ansible_port={} ansible_user={} ansible_ssh_private_key_file={} \
+         ansible_ssh_common_args='-F {}'\n",
+        lab.hosts[1],
+        lab.ssh_port,
+        lab.user,
+        lab.key.display(),
+        lab.ssh_config.display()
+    );
+    std::fs::write(site.root.join("inventory"), inventory).expect("it can be written");
+    let variables = serde_json::json!({
+        "proxy_service": "web", "proxy_health_path": "/healthz",
+        "relman_host_repositories": [format!("{}/bare", lab.registry)],
+        "relman_host_binary": relman().with_file_name("relman-host"), "relman_host_configured": configured,
+        "hardening_enabled": true, "hardening_upgrades_hold": ["haproxy"],
+    });
+    let output = Command::new("ansible-playbook")
+        .args(["--check", "--inventory"])
+        .arg(site.root.join("inventory"))
+        .args(["--extra-vars", &variables.to_string()])
+        .arg(root().join("ansible/site.yml"))
+        .output()
+        .expect("ansible-playbook is on PATH");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "check mode: {said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let recap = said.split("PLAY RECAP").last().expect("there is one part at least").to_owned();
+    if recap.contains(" changed=0 ") || configured == "sha256:0" { recap } else { said }
 }
 
 /// As it counts, and not only as it is written down. Each question below goes through a login by the key.
