@@ -3,10 +3,11 @@
 
 pub(crate) mod folder;
 
+use std::fs::File;
 use std::future::{Future, pending};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -49,6 +50,9 @@ pub(crate) struct Printed {
 
 /// Sets the signal that a child gets when its parent dies; part of util-linux, which every Debian has.
 const SETPRIV: &str = "/usr/bin/setpriv";
+/// Files that take what a program prints.
+const STDOUT: &str = "stdout";
+const STDERR: &str = "stderr";
 /// What it ends with when there is no such program.
 const NOT_THERE: i32 = 127;
 
@@ -58,17 +62,18 @@ pub(crate) struct Program {
     pub(crate) command: Command,
     wrapped: bool,
     kept: u64,
+    into: Option<PathBuf>,
 }
 
 impl Program {
     /// For this program, a name on `PATH` or a path.
     pub(crate) fn new(program: &str) -> Self {
         if !Path::new(SETPRIV).exists() {
-            return Self { command: Command::new(program), wrapped: false, kept: KEPT };
+            return Self { command: Command::new(program), wrapped: false, kept: KEPT, into: None };
         }
         let mut command = Command::new(SETPRIV);
         command.args(["--pdeathsig", "TERM", "--", program]);
-        Self { command, wrapped: true, kept: KEPT }
+        Self { command, wrapped: true, kept: KEPT, into: None }
     }
 
     /// The same, with so many bytes kept of each stream.
@@ -76,12 +81,18 @@ impl Program {
         Self { kept, ..self }
     }
 
+    /// The same, with what it prints in files of this directory, which is nobody else's: a pipe that nobody reads any
+    /// more ends a program at once, and one that is to end in order after relman died must be able to print on.
+    pub(crate) fn printing_into(self, directory: &Path) -> Self {
+        Self { into: Some(directory.to_owned()), ..self }
+    }
+
     /// Runs it to its end. When `stop` is done it is asked to stop, and still waited for.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`] when there is no such program, and what the system says.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) -> io::Result<Printed> {
-        let printed = run_until(self.command, &[], self.kept, stop).await?;
+        let printed = run_until(self.command, &[], self.kept, self.into.as_deref(), stop).await?;
         if self.wrapped && printed.rc == NOT_THERE {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -91,16 +102,21 @@ impl Program {
 
 /// Runs it with this input to its end.
 pub(crate) async fn run(command: Command, input: &[u8]) -> io::Result<Printed> {
-    run_until(command, input, KEPT, pending()).await
+    run_until(command, input, KEPT, None, pending()).await
 }
 
 async fn run_until(
     mut command: Command,
     input: &[u8],
     kept: u64,
+    into: Option<&Path>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<Printed> {
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(directory) = into {
+        command.stdout(File::create_new(directory.join(STDOUT))?);
+        command.stderr(File::create_new(directory.join(STDERR))?);
+    }
     let mut child = command.spawn()?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
     let mut group = Group(pid);
@@ -131,6 +147,14 @@ async fn run_until(
     if !stopped.load(Ordering::Relaxed) {
         group.0 = None;
     }
+    let (stdout, stderr, cut) = match into {
+        None => (stdout, stderr, cut),
+        Some(directory) => {
+            let open = |name| tokio::fs::File::open(directory.join(name));
+            let (stdout, cut) = read(Some(open(STDOUT).await?), kept).await;
+            (stdout, read(Some(open(STDERR).await?), kept).await.0, cut)
+        }
+    };
     let rc = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(128);
     Ok(Printed { rc, stdout, stderr, cut })
 }
@@ -149,6 +173,18 @@ async fn read(stream: Option<impl AsyncRead + Unpin>, kept: u64) -> (String, boo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_it_prints_into_files_is_read_as_from_a_pipe() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut program = Program::new("sh").printing_into(directory.path());
+        program.command.args(["-c", "printf out; printf err >&2; exit 3"]);
+        let printed = program.run(pending()).await.unwrap();
+        assert_eq!((printed.stdout.as_str(), printed.stderr.as_str(), printed.rc), ("out", "err", 3));
+        let mut again = Program::new("true").printing_into(directory.path());
+        again.command.arg("x");
+        assert!(again.run(pending()).await.is_err(), "what is there already is nobody's to write over");
+    }
 
     #[tokio::test]
     async fn what_does_not_fit_is_told() {

@@ -13,7 +13,7 @@ use super::args::{self, Cli, Global, Output, Verb};
 use super::exit;
 use super::output::{self, Style};
 use super::surroundings::Surroundings;
-use super::wire::Wire;
+use super::wire::{Meant, Wire};
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::interrupt::Interrupt;
@@ -26,6 +26,8 @@ pub struct Run {
     pub style: Style,
     /// Whether to stop.
     pub interrupt: Interrupt,
+    /// The environment that was named, where it is not the default.
+    pub meant: Meant,
     around: Surroundings,
     color_of_progress: bool,
 }
@@ -33,13 +35,20 @@ pub struct Run {
 impl Run {
     /// For these options.
     pub fn new(global: Global, around: Surroundings, style: Style, color_of_progress: bool) -> Self {
-        Self { global, style, interrupt: Interrupt::default(), around, color_of_progress }
+        Self {
+            global,
+            style,
+            interrupt: Interrupt::default(),
+            meant: Meant::default(),
+            around,
+            color_of_progress,
+        }
     }
 
     /// The composition root, with the configuration read.
     fn wire(&self) -> Result<Wire, CommandError> {
         let progress = super::progress::progress(&self.global, &self.around, self.color_of_progress);
-        Wire::new(&self.global, self.around.clone(), progress, self.interrupt.clone())
+        Wire::new(&self.global, self.around.clone(), progress, self.interrupt.clone(), self.meant.clone())
     }
 
     /// Prints the report of something that is done and on record. That it could not be told makes it neither undone nor
@@ -53,7 +62,7 @@ impl Run {
             Err(error) if error.kind == ErrorKind::Failed => {
                 let error =
                     error.detail("what was asked for is done: do not run it again").hint("relman status");
-                super::complain(&error, &self.global, self.color_of_progress);
+                super::complain(error, self.meant.get(), &self.global, self.color_of_progress);
                 Ok(exit::DONE)
             }
             told => told,

@@ -7,6 +7,7 @@ mod docs;
 pub mod error;
 pub mod exit;
 pub mod github;
+mod hint;
 pub mod output;
 pub mod place;
 pub mod progress;
@@ -23,6 +24,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
+use crate::domain::id::EnvironmentName;
 use args::{Cli, Global, Output};
 use dispatch::Run;
 use output::Style;
@@ -99,7 +101,7 @@ fn run(cli: Cli) -> u8 {
         Err(error) => {
             let error =
                 CommandError::new(ErrorKind::Failed, "there is no working directory").caused_by(error);
-            return fail(&error, &cli.global, false);
+            return fail(error, None, &cli.global, false);
         }
     };
     let global = cli.global.clone();
@@ -130,21 +132,27 @@ fn run(cli: Cli) -> u8 {
     };
     match result {
         Ok(code) => code,
-        Err(error) => fail(&error, &global, on_stderr),
+        Err(error) => fail(error, run.meant.get(), &global, on_stderr),
     }
 }
 
-fn fail(error: &CommandError, global: &Global, color: bool) -> u8 {
-    complain(error, global, color);
-    exit::code(error.kind)
+fn fail(error: CommandError, meant: Option<&EnvironmentName>, global: &Global, color: bool) -> u8 {
+    let code = exit::code(error.kind);
+    complain(error, meant, global, color);
+    code
 }
 
-/// Says an error on stderr, as the options want it.
-fn complain(error: &CommandError, global: &Global, color: bool) {
+/// Says an error on stderr, as the options want it, about the environment that was named.
+fn complain(mut error: CommandError, meant: Option<&EnvironmentName>, global: &Global, color: bool) {
+    if let Some(name) = meant {
+        for text in error.hints.iter_mut().chain([&mut error.message]) {
+            *text = hint::for_environment(text, name);
+        }
+    }
     tell(&match global.output {
-        Output::Json => error::json(error),
+        Output::Json => error::json(&error),
         Output::Table => {
-            error::text(error, &Style { color, width: Style::UNBOUNDED, now: SystemClock.now() })
+            error::text(&error, &Style { color, width: Style::UNBOUNDED, now: SystemClock.now() })
         }
     });
 }

@@ -11,19 +11,16 @@ mod profile;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use crate::commands::provision::Hosts;
 use fleet::Route;
 
 use super::args::{Global, Way};
-use super::place::{ArtifactPlace, LedgerPlace, Place, place};
+use super::place::{LedgerPlace, Place, place};
 use super::surroundings::Surroundings;
-use crate::artifact::Artifacts;
-use crate::artifact::file::FileArtifacts;
-use crate::artifact::s3::S3Artifacts;
-use crate::aws::{Bucket, Chain, ENDPOINTS};
+use crate::aws::{Chain, ENDPOINTS};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{Context, Infra, Site, Supply, provision};
@@ -57,6 +54,9 @@ pub enum Access {
     Write,
 }
 
+/// An environment that was named and is not the default, once that is known: commands in what is said then name it too.
+pub type Meant = Arc<OnceLock<EnvironmentName>>;
+
 /// Makes the parts.
 pub struct Wire {
     /// The configuration.
@@ -68,6 +68,8 @@ pub struct Wire {
     /// Whether to stop.
     pub interrupt: Interrupt,
     env: Option<EnvironmentName>,
+    /// Which environment was meant, where it is not the one that is taken without a word.
+    meant: Meant,
     clock: Arc<dyn Clock>,
     aws: Arc<Chain>,
 }
@@ -82,6 +84,7 @@ impl Wire {
         around: Surroundings,
         progress: Arc<dyn Progress>,
         interrupt: Interrupt,
+        meant: Meant,
     ) -> Result<Self, CommandError> {
         let loaded = load(global.config_file.as_deref(), &around.directory, &around.variables)?;
         let env = global.env.clone();
@@ -97,6 +100,7 @@ impl Wire {
             progress,
             interrupt,
             env,
+            meant,
             clock: Arc::new(SystemClock),
             aws: Arc::new(Chain::new(empty, no_profile)),
         })
@@ -130,7 +134,12 @@ impl Wire {
             (Some(named), Some(env)) if named != env => {
                 return Err(usage(format!("--env {env} is not the environment of {named}#…")));
             }
-            (Some(name), _) | (None, Some(name)) => return Ok(name.clone()),
+            (Some(name), _) | (None, Some(name)) => {
+                if config.service.default_environment.as_ref() != Some(name) {
+                    let _ = self.meant.set(name.clone());
+                }
+                return Ok(name.clone());
+            }
             (None, None) => {}
         }
         if let Some(name) = &config.service.default_environment {
@@ -220,13 +229,6 @@ impl Wire {
             progress: self.progress.clone(),
             interrupt: self.interrupt.clone(),
         })
-    }
-
-    fn artifacts(&self, place: ArtifactPlace) -> Arc<dyn Artifacts> {
-        match place {
-            ArtifactPlace::Folder(path) => Arc::new(FileArtifacts::new(path)),
-            ArtifactPlace::Bucket(place) => Arc::new(S3Artifacts::new(Bucket::new(&place, self.aws.clone()))),
-        }
     }
 
     fn table(&self, table: String, access: Access) -> Arc<dyn Ledger> {

@@ -57,7 +57,7 @@ pub(crate) async fn before_hosts(attempt: &mut Attempt<'_>, wish: Wish) -> Resul
             let changes = look(context, &infra, Locking::Wait(wish.wait)).await?;
             if changes.differs() {
                 context.progress.note(&format!(
-                    "the infrastructure is not as {} says: relman infra apply",
+                    "the infrastructure is not as {} says: relman infra apply --env {name}",
                     infra.port.location()
                 ));
             }

@@ -130,10 +130,23 @@ fn json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, Inf
 
 impl Inner {
     async fn run(&self, argv: Vec<OsString>, stop: &Interrupt) -> Result<Printed, InfraError> {
+        self.run_printing(argv, None, stop).await
+    }
+
+    /// The same, for what must come to an end in order also after relman has died: it prints into this directory.
+    async fn run_printing(
+        &self,
+        argv: Vec<OsString>,
+        into: Option<&Path>,
+        stop: &Interrupt,
+    ) -> Result<Printed, InfraError> {
         if !self.root.directory.is_dir() {
             return Err(InfraError::NoConfiguration { directory: self.root.shown.clone() });
         }
         let mut program = Program::new(COMMAND).keeping(KEPT * 1024 * 1024);
+        if let Some(directory) = into {
+            program = program.printing_into(directory);
+        }
         program.command.args(argv).env_clear().envs(&self.environment).current_dir(&self.root.directory);
         program.run(stop.raised()).await.map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => InfraError::Missing { command: COMMAND.to_owned() },
@@ -186,7 +199,7 @@ impl SavedPlan for PlanFile {
 
     async fn apply(self: Box<Self>, stop: &Interrupt) -> Result<String, InfraError> {
         let argv = argv::apply(&self.inner.root, &self.folder.path().join(PLAN), self.wait);
-        let printed = self.inner.run(argv, stop).await?;
+        let printed = self.inner.run_printing(argv, Some(self.folder.path()), stop).await?;
         let told = applied::read(&printed.stdout);
         if printed.rc == 0 {
             return Ok(self.inner.redactor.text(&told.log));

@@ -113,3 +113,33 @@ fn a_lock_is_explained_and_an_interrupt_frees_it() {
     place.run(&["infra", "plan"], 0);
     place.run(&["verify"], 0);
 }
+
+/// A relman that is gone must leave neither the lock nor something made that the state does not know.
+#[test]
+#[ignore = "needs terraform: make test-terraform"]
+fn a_killed_relman_lets_terraform_end_in_order() {
+    let place = Place::new();
+    let (begun, pipe) = (place.path().join("begun"), place.path().join("pipe"));
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let shell = format!("touch {}; exec cat {}", begun.display(), pipe.display());
+    place.write(&format!(
+        "resource \"terraform_data\" \"slow\" {{\n  provisioner \"local-exec\" {{\n    command = \"{shell}\"\n  }}\n}}"
+    ));
+    let mut applying = place.command(&["infra", "apply"]).spawn().unwrap();
+    while !begun.exists() {
+        assert_eq!(applying.try_wait().unwrap(), None, "it ended before it began");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    applying.kill().unwrap();
+    applying.wait().unwrap();
+    let lock = place.path().join("infra/.terraform.tfstate.lock.info");
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while lock.exists() {
+        assert!(std::time::Instant::now() < end, "terraform did not let go of its lock");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let state = std::fs::read_to_string(place.path().join("infra/terraform.tfstate")).unwrap();
+    assert!(state.contains("\"slow\""), "what was being made is in the state: {state}");
+    place.write("");
+    place.run(&["infra", "apply", "--yes"], 0);
+}

@@ -62,8 +62,11 @@ pub fn show(report: &Report, style: &Style) -> String {
         text.push_str(&format!("\n{}", style.table(&["VERSION", "DEPLOYMENT", "GO BACK?"], rows)));
     }
     if !report.laggards.is_empty() {
-        let hint = "relman deploy: catches up the hosts that stayed behind, once they are repaired";
-        text.push_str(&format!("{}\n", style.paint(Tone::Warn, hint)));
+        let hint = format!(
+            "relman deploy --env {}: catches up the hosts that stayed behind, once they are repaired",
+            report.environment
+        );
+        text.push_str(&format!("{}\n", style.paint(Tone::Warn, &hint)));
     }
     for note in &report.notes {
         text.push_str(&format!("{}\n", style.paint(Tone::Dim, note)));

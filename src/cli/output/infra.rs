@@ -36,7 +36,7 @@ pub fn show(report: &Report, style: &Style) -> String {
         text.push_str(&format!("{}\n", style.paint(Tone::Dim, &words)));
     }
     if report.result == ReportResult::Planned {
-        text.push_str("Next: relman infra apply\n");
+        text.push_str(&format!("Next: relman infra apply --env {}\n", report.environment));
     }
     text
 }

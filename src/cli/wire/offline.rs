@@ -40,6 +40,11 @@ impl Wire {
         if std::fs::read(&path).is_ok_and(|old| old == text) {
             return;
         }
+        // Of a ledger without a word about this environment the id may be one that was made up to read from: no host
+        // obeys it, and what is remembered of the true one must stay.
+        if !context.ledger.head(&context.stream(name)).await.is_ok_and(|head| head.seq > 0) {
+            return;
+        }
         let written = || {
             std::fs::create_dir_all(path.parent()?).ok()?;
             let new = path.with_extension("new");
@@ -145,11 +150,13 @@ impl Wire {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Meant;
     use super::*;
     use crate::cli::args::Cli;
     use crate::cli::args::values::host_at;
     use crate::cli::surroundings::Surroundings;
     use crate::cli::wire::Access;
+    use crate::domain::event::Event;
     use crate::interrupt::Interrupt;
     use crate::progress::Silent;
     use clap::Parser as _;
@@ -166,7 +173,7 @@ mod tests {
             ..Surroundings::default()
         };
         let cli = Cli::try_parse_from(["relman", "status"]).unwrap();
-        Wire::new(&cli.global, around, Arc::new(Silent), Interrupt::default()).unwrap()
+        Wire::new(&cli.global, around, Arc::new(Silent), Interrupt::default(), Meant::default()).unwrap()
     }
 
     async fn hosts(wire: &Wire, named: &[&str]) -> Result<Vec<String>, CommandError> {
@@ -197,13 +204,25 @@ mod tests {
             found(bastion),
             found(r#"{"name":"web-2","address":"10.0.0.2","ssm_id":"i-0123456789abcdef0"}"#),
         ];
-        there.remember(&context, &"production".parse().unwrap(), &reached).await;
+        let production = "production".parse().unwrap();
+        there.remember(&context, &production, &reached).await;
+        assert!(hosts(&there, &[]).await.is_err(), "a ledger without a word about it may be none");
+        let held = context.draft(Event::HoldSet { reason: "a word".into() });
+        context.ledger.append(&context.stream(&production), None, held).await.unwrap();
+        there.remember(&context, &production, &reached).await;
         // Systems Manager is a part of what is away.
         assert_eq!(hosts(&there, &[]).await.unwrap(), ["web-1"]);
         assert_eq!(hosts(&there, &["web-3=10.0.0.3"]).await.unwrap(), ["web-1", "web-3"]);
+        // A ledger that is not there has an id that was made up, which no host obeys.
+        let absent = Context {
+            ledger: Arc::new(crate::ledger::memory::MemoryLedger::new("cd".repeat(16).parse().unwrap())),
+            ..context.clone()
+        };
+        there.remember(&absent, &production, &reached).await;
         // The id of the ledger is remembered with them.
         let without = wire(root.path(), &format!("{CONFIG}{terraform}"));
         assert_eq!(hosts(&without, &[]).await.unwrap(), ["web-1"]);
+        assert_eq!(without.remembered(&production).unwrap().ledger, "ab".repeat(16).parse().unwrap());
     }
 
     #[tokio::test]
