@@ -103,8 +103,19 @@ fn a_page_names_the_release_and_the_command_that_helps() {
         message.to_string().contains("went back to")
     });
     assert!(ticket.to_string().contains(&good), "{ticket:#}");
+    // It is over for the bad one, and nobody is told to go back from the good one.
+    watch.wait_for("/webhook", "that it is over", SEEN + Duration::from_secs(120), |page| {
+        alert(page, "ServiceErrorsFastBurn").is_some_and(|burns| burns["status"] == "resolved")
+    });
     let paged = watch.received("/webhook");
-    assert!(paged.iter().all(|page| alert(page, "AutomaticReturn").is_none()), "nobody is woken for it");
+    let releases = paged.iter().flat_map(|page| page["alerts"].as_array().into_iter().flatten());
+    for alert in releases {
+        assert_eq!(
+            (&alert["labels"]["release"], &alert["labels"]["alertname"]),
+            (&bad.as_str().into(), &"ServiceErrorsFastBurn".into()),
+            "{alert:#}"
+        );
+    }
 
     // Every query of every panel, on what was measured above and not on what a test made up.
     let said = watch.dashboards();
