@@ -304,3 +304,28 @@ fn a_profile_that_is_not_there_is_named_with_the_files() {
     assert_eq!(code(&output), Some(2), "{said}");
     assert!(said.contains("AWS_PROFILE is \"work\"") && said.contains(file.to_str().unwrap()), "{said}");
 }
+
+/// Whoever runs a hint as it stands there acts on the environment that was meant, and not on the default.
+#[test]
+fn hints_name_the_environment_that_is_not_the_default() {
+    let staging = CONFIG
+        .replace("name = \"web\"\n[image]", "name = \"web\"\ndefault_environment = \"production\"\n[image]")
+        + "[environments.staging]\nhosts = [{ name = \"web-2\", address = \"192.0.2.2\" }]\n";
+    let place = Place::new(&staging);
+    for (arguments, exit, hint) in [
+        (vec!["rollback", "--env", "staging", "--reason", "x"], 7, "relman history --env staging"),
+        (vec!["rollback", "--env", "production", "--reason", "x"], 7, "relman history: "),
+        (vec!["abort", "--env", "staging", "--reason", "x"], 7, "relman rollback --env staging: "),
+        (vec!["resume", "staging#4"], 7, "--env staging"),
+    ] {
+        let output = place.run(&arguments);
+        let said = text(&output.stderr);
+        assert_eq!(code(&output), Some(exit), "{arguments:?}: {said}");
+        assert!(
+            said.lines().any(|line| line.starts_with("Hint: ") && line.contains(hint)),
+            "{arguments:?}: {said}"
+        );
+    }
+    let output = place.run(&["abort", "--env", "staging", "--reason", "x", "-o", "json"]);
+    assert!(text(&output.stderr).contains("relman rollback --env staging"), "{}", text(&output.stderr));
+}
