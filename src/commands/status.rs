@@ -55,6 +55,12 @@ pub struct Report {
     /// Hosts of the ledger that the configuration does not name any more. None where the infrastructure names the
     /// hosts: one that it does not name is gone.
     pub forgotten: Vec<HostName>,
+    /// Members of the group that nobody knows how to reach: their ids. What they serve is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreachable: Vec<String>,
+    /// Why it is not certain that these are the hosts that there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
     /// Whether any host is not known to be as the ledger wants it: what `--exit-code` asks for.
     pub differs: bool,
 }
@@ -183,7 +189,9 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
     let forgotten = left.cloned().collect();
     let id = |number| DeploymentId { environment: site.name.clone(), number };
     let held = recorded.lease.as_ref().is_some_and(LeaseView::is_held);
-    let differs = hosts.iter().any(|host| host.drift.is_some());
+    let (unreachable, doubt) =
+        site.roster.as_ref().map(|r| (r.unreachable.clone(), r.doubt.clone())).unwrap_or_default();
+    let differs = hosts.iter().any(|host| host.drift.is_some()) || !unreachable.is_empty() || doubt.is_some();
     Ok(Report {
         schema: 1,
         service: context.service.clone(),
@@ -208,6 +216,8 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
         }),
         observable,
         forgotten,
+        unreachable,
+        doubt,
         hosts,
         differs,
     })

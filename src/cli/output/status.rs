@@ -74,6 +74,15 @@ pub fn show(report: &Report, style: &Style) -> String {
     for host in &report.forgotten {
         lines.push(format!("{host} has a release on record, and relman.toml does not name it any more."));
     }
+    for id in &report.unreachable {
+        lines.push(format!(
+            "{} serves, for all that is known, and relman cannot ask it: relman_config.host_template says how its like is reached.",
+            printable(id)
+        ));
+    }
+    if let Some(doubt) = &report.doubt {
+        lines.push(format!("Not certain: {}.", printable(doubt)));
+    }
     lines.join("\n") + "\n"
 }
 
@@ -202,6 +211,8 @@ mod tests {
             observable: false,
             hosts: vec![host],
             forgotten: Vec::new(),
+            unreachable: Vec::new(),
+            doubt: None,
             differs: true,
         };
         let now = crate::domain::time::Timestamp::from_millis(0).unwrap();
@@ -240,6 +251,8 @@ mod tests {
             observable: true,
             hosts: vec![host("web-1", "0.1.0", None), host("web-2", "0.2.0", Some(drift))],
             forgotten: Vec::new(),
+            unreachable: Vec::new(),
+            doubt: None,
             differs: true,
         }
     }

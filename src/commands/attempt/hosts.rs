@@ -7,6 +7,13 @@ use crate::domain::id::HostName;
 /// The hosts that are meant: all, or those that were named.
 pub(crate) fn hosts(site: &Site, named: &[HostName]) -> Result<Vec<HostName>, CommandError> {
     let all = site.fleet.hosts();
+    let unreachable = site.roster.as_ref().map(|roster| roster.unreachable.as_slice()).unwrap_or_default();
+    if all.is_empty() && !unreachable.is_empty() {
+        let text =
+            format!("{} has members alone that cannot be reached: {}", site.name, unreachable.join(", "));
+        return Err(CommandError::new(ErrorKind::Usage, text)
+            .hint("relman_config.host_template, in the Terraform configuration: how its like is reached; then relman infra apply"));
+    }
     if all.is_empty() {
         let text = format!("{} has no hosts yet", site.name);
         return Err(CommandError::new(ErrorKind::Failed, text).hint("relman infra apply: make them"));

@@ -226,7 +226,10 @@ pub(super) async fn hosts(site: Result<&Site, &CommandError>) -> Vec<Check> {
     };
     let names = site.fleet.hosts();
     if names.is_empty() {
-        let fix = format!("name hosts in [environments.{}] of relman.toml", site.name);
+        let fix = match &site.infra {
+            None => format!("name hosts in [environments.{}] of relman.toml", site.name),
+            Some(_) => format!("relman infra apply --env {}: make them", site.name),
+        };
         return vec![Check::failed("hosts", format!("{} has no host", site.name), fix)];
     }
     if !site.fleet.sees() {

@@ -37,6 +37,10 @@ pub struct Roster {
     aside: BTreeSet<HostName>,
     /// Hosts that may still be booting, or be gone.
     uncertain: BTreeSet<HostName>,
+    /// Members of the group that serve, for all that is known, and that nobody knows how to reach: their ids.
+    pub(crate) unreachable: Vec<String>,
+    /// Why it is not of now.
+    pub(crate) doubt: Option<String>,
 }
 
 impl Roster {
@@ -99,7 +103,8 @@ pub async fn find(
             let Some(listing) = recorded(context, &stream).await? else { return Err(error.into()) };
             let note = format!("{error}; the hosts are those of the last recorded apply or deployment");
             context.progress.note(&note);
-            return known(context, infra, &stream, listing).await;
+            let roster = known(context, infra, &stream, listing).await?;
+            return Ok(Roster { doubt: Some(roster.doubt.unwrap_or(note)), ..roster });
         }
         Err(error) => return Err(error.into()),
     };
@@ -197,6 +202,8 @@ fn roster(context: &Context, listing: Listing, joined: Option<Joined>) -> Roster
         current: true,
         aside: joined.aside,
         uncertain: joined.new.into_iter().collect(),
+        unreachable: joined.unnamed,
+        doubt: None,
     }
 }
 
@@ -227,7 +234,13 @@ async fn known(
         Err(trouble) => chain(&trouble),
     };
     // The last deployment asked the group, and the last apply may be later than it: no host of either is missed.
-    let last = recorded(context, stream).await.ok().flatten().unwrap_or_default();
+    let last = match recorded(context, stream).await {
+        Ok(last) => last.unwrap_or_default(),
+        Err(error) => {
+            context.progress.note(&format!("the hosts of the last deployment could not be read: {error}"));
+            Listing::default()
+        }
+    };
     let name_of = |host: &inventory::InventoryHost| host.name.clone();
     let (one, other): (BTreeSet<_>, BTreeSet<_>) =
         (listing.hosts.iter().map(name_of).collect(), last.hosts.iter().map(name_of).collect());
@@ -235,12 +248,11 @@ async fn known(
     if last.group.as_ref().map(|group| &group.name) == listing.group.as_ref().map(|group| &group.name) {
         hosts.extend(last.hosts.into_iter().filter(|host| !one.contains(&host.name)));
     }
-    context
-        .progress
-        .note(&format!("{why}; the hosts are those that were known last, and some of them may be gone"));
+    let doubt = format!("{why}; the hosts are those that were known last, and some of them may be gone");
+    context.progress.note(&doubt);
     let uncertain = one.symmetric_difference(&other).cloned().collect();
     let listing = Listing { hosts, group: listing.group };
-    Ok(Roster { listing, current: false, aside: BTreeSet::new(), uncertain })
+    Ok(Roster { listing, uncertain, doubt: Some(doubt), ..Roster::default() })
 }
 
 /// The hosts that were there after the last apply that relman made, or at the last deployment: for when the outputs

@@ -238,6 +238,11 @@ async fn a_group_that_cannot_be_asked_stops_a_deploy_and_no_rollback() {
     assert!(error.message.contains(GROUP) && error.message.contains("eu-central-1"), "{error}");
     assert_eq!(land.kinds().await, kinds);
     // C is gone, which nobody can know; the outputs name A alone, and the last deployment went to all three.
+    let seen = status::run(&land.world.context, &land.site(Hosts::Known).await.unwrap()).await.unwrap();
+    assert!(
+        seen.differs && seen.doubt.is_some_and(|doubt| doubt.contains(GROUP)),
+        "all serve, and who knows"
+    );
     land.world.fleet.set_reachable(C, false);
     let report = land.rolls_back().await.unwrap();
     land.all_serve(&[A, B], "1.0.0");
@@ -315,8 +320,14 @@ async fn without_a_template_a_deploy_misses_nobody_and_a_rollback_goes_on() {
     let error = land.deploys("1.1.0").await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Usage);
     assert!(error.message.contains(B), "{error}");
+    // Nobody is told that all is well while one is not looked at.
+    let seen = status::run(&land.world.context, &land.site(Hosts::Known).await.unwrap()).await.unwrap();
+    assert_eq!((seen.unreachable.as_slice(), seen.differs), (&[B.to_owned()][..], true));
     land.rolls_back().await.unwrap();
     land.all_serve(&[A], "1.0.0");
+    land.groups.set(GROUP, &[A]);
+    let seen = status::run(&land.world.context, &land.site(Hosts::Known).await.unwrap()).await.unwrap();
+    assert_eq!((seen.unreachable.len(), seen.doubt, seen.differs), (0, None, false));
 }
 
 #[tokio::test(start_paused = true)]
