@@ -88,9 +88,14 @@ pub async fn run(
     };
     job.nothing_is_hidden(known).await?;
     job.check().await?;
+    let all = context.ledger.streams().await?;
+    // None is open there before each has begun there: one that is not could begin anew, with a history of its own.
+    for stream in &all {
+        job.copy(stream).await?;
+    }
     let mut streams = Vec::new();
-    for stream in context.ledger.streams().await? {
-        streams.push(job.stream(&stream).await?);
+    for stream in &all {
+        streams.push(job.stream(stream).await?);
     }
     let verified = verify(target.ledger.as_ref()).await?;
     if let Some(fault) = verified.faults.first() {

@@ -112,6 +112,9 @@ pub enum Illegal {
         /// That ledger.
         to: String,
     },
+    /// Its entries are on their way from another ledger, in which it is open.
+    #[error("{0} is being copied into this ledger and is not open here yet")]
+    Importing(Stream),
 }
 
 /// The keys that [`project`] wants to see before it decides.
@@ -241,6 +244,10 @@ fn project_release(entry: &Entry, before: &Records, after: &mut Records) -> Resu
             totals.moved_to = Some(to.clone());
             after.insert(Key::of_service(service), Record::Service(totals));
         }
+        Event::LedgerImported { .. } if totals.importing => {
+            totals.importing = false;
+            after.insert(Key::of_service(service), Record::Service(totals));
+        }
         _ => {}
     }
     Ok(())
@@ -272,6 +279,7 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
             }
             environment.moved_to = Some(to.clone());
         }
+        Event::LedgerImported { .. } => environment.importing = false,
         Event::VerdictMarked { version, verdict, reason } => {
             put_verdict(entry, version, *verdict, Some(reason.clone()), after);
         }

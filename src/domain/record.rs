@@ -134,6 +134,34 @@ impl Key {
     }
 }
 
+impl Record {
+    /// The record of a stream itself with the mark of [`EnvironmentRecord::importing`]; none where it has it already, or
+    /// is of another kind. No entry says it, so nothing that entries amount to has it.
+    pub fn importing(&self) -> Option<Self> {
+        match self {
+            Self::Service(record) if !record.importing => {
+                Some(Self::Service(ServiceRecord { importing: true, ..record.clone() }))
+            }
+            Self::Environment(record) if !record.importing => {
+                Some(Self::Environment(Box::new(EnvironmentRecord {
+                    importing: true,
+                    ..record.as_ref().clone()
+                })))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it has that mark.
+    pub fn is_importing(&self) -> bool {
+        match self {
+            Self::Service(record) => record.importing,
+            Self::Environment(record) => record.importing,
+            _ => false,
+        }
+    }
+}
+
 /// Totals of a service.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,6 +175,9 @@ pub struct ServiceRecord {
     /// The ledger in which the releases go on; none while this one is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
+    /// Whether entries of another ledger came in and that this one goes on was not said yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub importing: bool,
 }
 
 /// A version number that belongs to a commit, built or not.
@@ -198,6 +229,9 @@ pub struct EnvironmentRecord {
     /// The ledger in which the environment goes on; none while this one is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
+    /// Whether entries of another ledger came in and that this one goes on was not said yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub importing: bool,
 }
 
 /// What a host confirmed last.

@@ -115,6 +115,7 @@ macro_rules! ledger_contract {
                 an_entry_of_another_ledger_is_refused,
                 a_history_of_its_own_is_not_mixed_with_another,
                 invariant_3_fences_grow_on_after_an_import,
+                a_stream_that_is_being_copied_takes_nothing_until_it_goes_on,
                 a_stream_that_moved_takes_nothing_more,
             }
             race {

@@ -37,10 +37,24 @@ pub(crate) fn write(
         // A stream that begins in a ledger that goes on elsewhere. It has no record of its own that says so.
         return Err(Illegal::Moved { stream: stream.clone(), to: to.clone() }.into());
     }
+    let of_stream = before.get(&of_itself(stream));
+    // A stream is open in one ledger at most: in the other one, until this one says that it goes on.
+    let is_copied = of_stream.or(of_service).is_some_and(Record::is_importing);
+    if is_copied && !matches!(draft.event, Event::LedgerImported { .. }) {
+        return Err(Illegal::Importing(stream.clone()).into());
+    }
     let sealed = Sealed::seal(stream, head, fence, draft).map_err(|source| entry(location, source))?;
     let records = project(&sealed.entry, before)?;
     let head = sealed.head(head);
     Ok(Written { sealed, head, records })
+}
+
+/// The key of the record that a stream has of itself.
+fn of_itself(stream: &Stream) -> Key {
+    match stream.environment {
+        Some(_) => Key::of_environment(stream),
+        None => Key::of_service(&stream.service),
+    }
 }
 
 /// Checks an entry of another ledger against `head` and folds it over the records that it reads.
@@ -51,7 +65,17 @@ pub(crate) fn import(
     before: &Records,
 ) -> Result<Written, LedgerError> {
     sealed.follows(head).map_err(|source| entry(location, source))?;
-    let records = project(&sealed.entry, before)?;
+    let mut records = project(&sealed.entry, before)?;
+    let stream = &sealed.entry.stream;
+    let key = of_itself(stream);
+    let none = || match stream.environment {
+        Some(_) => Record::Environment(Box::default()),
+        None => Record::Service(ServiceRecord::default()),
+    };
+    let record = records.get(&key).or_else(|| before.get(&key)).cloned().unwrap_or_else(none);
+    if let Some(marked) = record.importing() {
+        records.insert(key, marked);
+    }
     Ok(Written { sealed: sealed.clone(), head: sealed.head(head), records })
 }
 

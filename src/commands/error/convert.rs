@@ -70,6 +70,9 @@ impl From<Illegal> for CommandError {
                 .hint(format!("relman resume '#{number}', or relman abort")),
             Illegal::Moved { to, .. } => CommandError::new(ErrorKind::Usage, message)
                 .hint(format!("set [ledger] url = \"{to}\" in relman.toml")),
+            Illegal::Importing(_) => CommandError::new(ErrorKind::Usage, message)
+                .hint("relman ledger migrate, by the configuration of the ledger that it comes from: it goes on from there")
+                .hint("until it has ended, that ledger is the one in force"),
             Illegal::UnknownVersion(_) | Illegal::UnknownDeployment(_) => {
                 CommandError::new(ErrorKind::NotFound, message).hint("relman releases, relman history")
             }

@@ -35,6 +35,43 @@ async fn import_all(ledger: &Arc<dyn Ledger>, source: &Arc<dyn Ledger>) {
     }
 }
 
+async fn open_all(ledger: &Arc<dyn Ledger>) {
+    for stream in [releases(), production()] {
+        let imported = crate::domain::event::Event::LedgerImported { from: "sqlite:x".into() };
+        append(ledger, &stream, imported).await.unwrap();
+    }
+}
+
+pub(crate) async fn a_stream_that_is_being_copied_takes_nothing_until_it_goes_on(ledger: Arc<dyn Ledger>) {
+    let source = source(&ledger).await;
+    for stream in [releases(), production()] {
+        ledger.import(&of(&source, &stream).await[0]).await.unwrap();
+    }
+    for half in [true, false] {
+        let refused = [
+            append(&ledger, &releases(), claimed("9.9.9", &commit("abd"))).await.unwrap_err(),
+            append(&ledger, &production(), hold("x")).await.unwrap_err(),
+            append(&ledger, &"web/staging".parse().unwrap(), hold("x")).await.unwrap_err(),
+            ledger.acquire(&production(), &Take::Preempt, TTL, acquired("ada")).await.unwrap_err(),
+        ];
+        for error in refused {
+            assert!(error.to_string().contains("is being copied into this ledger"), "{error:?}");
+        }
+        if half {
+            import_all(&ledger, &source).await;
+        }
+    }
+    let verified = crate::ledger::verify::verify(ledger.as_ref()).await.unwrap();
+    assert!(verified.holds(), "{:?}", verified.faults);
+    open_all(&ledger).await;
+    append(&ledger, &releases(), claimed("9.9.9", &commit("abd"))).await.unwrap();
+    append(&ledger, &production(), hold("x")).await.unwrap();
+    append(&ledger, &"web/staging".parse().unwrap(), hold("x")).await.unwrap();
+    ledger.acquire(&production(), &Take::Preempt, TTL, acquired("ada")).await.unwrap();
+    let verified = crate::ledger::verify::verify(ledger.as_ref()).await.unwrap();
+    assert!(verified.holds(), "{:?}", verified.faults);
+}
+
 pub(crate) async fn invariant_8_what_is_imported_is_the_same_byte_for_byte(ledger: Arc<dyn Ledger>) {
     let source = source(&ledger).await;
     import_all(&ledger, &source).await;
@@ -94,6 +131,7 @@ pub(crate) async fn invariant_3_fences_grow_on_after_an_import(ledger: Arc<dyn L
     let source = source(&ledger).await;
     import_all(&ledger, &source).await;
     let before = ledger.lease(&production()).await.unwrap().unwrap();
+    open_all(&ledger).await;
     assert!(!before.released, "the last holder of the old ledger did not give it back");
     let lease = ledger.acquire(&production(), &Take::Preempt, TTL, acquired("eve")).await.unwrap();
     assert_eq!(lease.fence.number, before.fence + 1);
