@@ -1,6 +1,8 @@
 //! Moves traffic: to a candidate, for good, or back. What is durable comes first on the way forward, and the proxy
 //! comes first on the way back.
 
+use std::time::Duration;
+
 use super::Host;
 use super::engine::Engine;
 use super::prepare::fit;
@@ -41,7 +43,10 @@ pub(super) async fn shift(
         })
         .await?;
     let moved = match proxy.route(state.route()).await {
-        Ok(()) => runs_release(&engine, &state, slot).await,
+        Ok(()) => match runs_release(&engine, &state, slot).await {
+            Ok(()) => endures(host, &proxy, &state).await,
+            error => error,
+        },
         Err(error) => Err(error),
     };
     if let (Err(_), Some(before)) = (&moved, before) {
@@ -78,6 +83,31 @@ async fn ready(
         ));
     }
     proxy.sees(slot).await
+}
+
+/// How long the first requests of a trial are watched: whoever decides that it is final is told later than that, and on
+/// a busy service what fails at all fails at once.
+const WATCHED: Duration = Duration::from_secs(1);
+
+/// Whether the candidate is still in its trial after the first moment under traffic. A way back waits for nothing.
+async fn endures(host: &Host<'_>, proxy: &Proxy<'_>, state: &State) -> Result<(), HostError> {
+    let Some(trial) = &state.trial else { return Ok(()) };
+    let begun = host.clock.elapsed();
+    loop {
+        if !proxy.accepts(trial.slot).await? {
+            return Err(HostError::new(
+                HostErrorCode::Unhealthy,
+                format!(
+                    "the proxy has taken slot {} out of its trial, after errors or failed checks: traffic went back",
+                    trial.slot
+                ),
+            ));
+        }
+        if host.clock.elapsed().saturating_sub(begun) >= WATCHED {
+            return Ok(());
+        }
+        host.clock.sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Compares what the engine runs with what was asked for, after the switch.
@@ -148,7 +178,7 @@ pub(super) async fn revert(host: &Host<'_>, request: &Request) -> Result<(), Hos
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::{Clock as _, SystemClock};
     use crate::host::wire::Command;
     use crate::onhost::fake;
     use crate::onhost::properties::{on_trial, sample};
@@ -159,6 +189,29 @@ mod tests {
         fs::create_dir_all(host.paths.service(&state.service)).unwrap();
         fs::write(host.paths.map(&state.service), format!("web {map}\n")).unwrap();
         Store::new(host, &state.service).save(state).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_trial_that_the_breaker_ends_at_once_is_no_shift() {
+        for (green, good) in [("UP", true), ("UP 1/2", true), ("DOWN", false)] {
+            let (_root, paths) = fake::root();
+            let host = Host { paths: &paths, clock: &SystemClock };
+            let state = on_trial();
+            let server = fake::proxy_seeing(&paths, Some("trial-green"), green);
+            let begun = SystemClock.elapsed();
+            let found = endures(&host, &Proxy::new(&host, &state.service), &state).await;
+            assert_eq!(found.is_ok(), good, "{green}: {found:?}");
+            if good {
+                assert!(SystemClock.elapsed() - begun >= WATCHED, "the first moment is watched");
+                let committed = State { committed: Some(Slot::Green), trial: None, ..state };
+                let begun = SystemClock.elapsed();
+                endures(&host, &Proxy::new(&host, &committed.service), &committed).await.unwrap();
+                assert!(SystemClock.elapsed() - begun < WATCHED, "a way back waits for nothing");
+            } else {
+                assert_eq!(found.unwrap_err().code, HostErrorCode::Unhealthy);
+            }
+            server.abort();
+        }
     }
 
     #[tokio::test]
