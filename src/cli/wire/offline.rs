@@ -19,7 +19,6 @@ use crate::host::wire::HostAddress;
 use crate::infra::inventory::InventoryHost;
 use crate::ledger::Ledger as _;
 use crate::ledger::sqlite::{OpenMode, SqliteLedger};
-use crate::secrets::Secrets;
 
 /// What this machine remembers of an environment. It holds nothing that is secret.
 #[derive(Debug, Serialize, Deserialize)]
@@ -116,7 +115,7 @@ impl Wire {
             fleet,
             name,
             run: self.config().run_in(&settings),
-            secrets: Arc::new(Secrets { variables: self.secret_variables(), root: self.loaded.root.clone() }),
+            secrets: self.secrets(),
             lease: self.lease(),
             infra: None,
             roster: None,
