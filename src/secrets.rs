@@ -85,8 +85,8 @@ pub enum Refusal {
     /// Region, profile or credentials are missing or wrong.
     #[error("AWS cannot be asked as it is set up here")]
     Setting,
-    /// No answer, or none that says anything.
-    #[error("there was no usable answer")]
+    /// No answer, none that says anything, or one to credentials that are good no more.
+    #[error("it could not be asked for")]
     Unavailable,
     /// There is no store here.
     #[error("this relman was not given a store to ask")]

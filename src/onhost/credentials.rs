@@ -13,7 +13,6 @@ use super::paths::Paths;
 use crate::host::wire::{HostError, HostErrorCode};
 
 /// What this host knows of a login.
-#[derive(Default)]
 pub(super) struct Login {
     /// The login, if there is one.
     pub(super) login: Option<DockerCredentials>,
@@ -32,7 +31,9 @@ pub(super) async fn login(paths: &Paths, repository: &str) -> Result<Login, Host
             Ok(config) => config,
             Err(_) => return Ok(Login::missing(format!("{file} is no JSON"))),
         },
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Login::default()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Login { login: None, why_not: none_for(registry(repository)) });
+        }
         Err(error) => return Ok(Login::missing(format!("{file} cannot be read: {error}"))),
     };
     let registry = registry(repository);
@@ -53,7 +54,16 @@ pub(super) async fn login(paths: &Paths, repository: &str) -> Result<Login, Host
         }
     }
     let login = entry(&config, "auths", registry).and_then(|entry| kept(entry, registry));
-    Ok(Login { why_not: why_not.filter(|_| login.is_none()), login })
+    Ok(Login { why_not: why_not.or_else(|| none_for(registry)).filter(|_| login.is_none()), login })
+}
+
+/// ECR always asks for a login, and its tokens end after twelve hours: none is left by `docker login` for long.
+fn none_for(registry: &str) -> Option<String> {
+    registry.contains(".dkr.ecr.").then(|| {
+        format!(
+            "this host has no login for {registry}: docker_registry_helpers of the docker role, with ecr-login, lets it ask by its own role"
+        )
+    })
 }
 
 impl Login {

