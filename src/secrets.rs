@@ -1,6 +1,7 @@
 //! Resolves references to secrets, just before the value is needed. Values live in [`Secret`] alone; what may be kept
 //! and shown of one is its reference and its version.
 
+#[cfg(feature = "cli")]
 pub mod aws;
 #[cfg(test)]
 pub(crate) mod contract;

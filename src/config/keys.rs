@@ -246,6 +246,7 @@ pub const KEYS: &[Key] = &[
         "Seconds that requests to the old slot may still take after the switch.",
     ),
     key("environments.*.env.*", Text, "none", "Keys of [run.env] that differ in this environment."),
+    key("environments.*.secrets.*", Text, "none", "Keys of [run.secrets] that differ in this environment."),
     key(
         "environments.*.after",
         Text,
