@@ -34,11 +34,12 @@ pub const QUICK: Limits = Limits { attempt: Duration::from_secs(2), operation: D
 pub const LARGE: Limits = Limits { attempt: Duration::from_secs(30), operation: Duration::from_secs(90) };
 
 /// Where the SDK reads an endpoint from.
-pub const ENDPOINTS: [&str; 6] = [
+pub const ENDPOINTS: [&str; 7] = [
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_AUTO_SCALING",
     "AWS_ENDPOINT_URL_DYNAMODB",
     "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
     "AWS_ENDPOINT_URL_SSM",
     "AWS_ENDPOINT_URL_STS",
 ];
@@ -54,6 +55,9 @@ pub struct Chain {
     /// Tests put something between the SDK and the emulator.
     #[cfg(test)]
     endpoint: Option<String>,
+    /// They sign with what nobody has, in a region of their own.
+    #[cfg(test)]
+    signed: bool,
     /// And do not wait as long as people do.
     #[cfg(test)]
     limits: Option<Limits>,
@@ -77,6 +81,12 @@ impl Chain {
     pub(crate) fn fresh(endpoint: String) -> Self {
         crate::tls::forget();
         Self::to(endpoint)
+    }
+
+    /// The chain with credentials that are nobody's, whatever is around.
+    #[cfg(test)]
+    pub(crate) fn signed(self) -> Self {
+        Self { signed: true, ..self }
     }
 
     /// The chain with other limits.
@@ -118,6 +128,13 @@ impl Chain {
         let loader = match &self.endpoint {
             Some(endpoint) => loader.endpoint_url(endpoint),
             None => loader,
+        };
+        #[cfg(test)]
+        let loader = match self.signed {
+            true => loader.region("us-east-1").credentials_provider(aws_credential_types::Credentials::new(
+                "test", "test", None, None, "test",
+            )),
+            false => loader,
         };
         loader.load().await
     }

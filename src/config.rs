@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::deployment::ApprovalRule;
 use crate::domain::freeze::Freeze;
 use crate::domain::id::{EnvironmentName, ServiceName};
-use crate::domain::run::RunConfig;
+use crate::domain::run::{RunConfig, SecretRef};
 use crate::domain::wave::WaveSize;
 use crate::host::wire::{Bastion, HostAddress};
 
@@ -213,6 +213,9 @@ pub struct Environment {
     /// Keys of `[run.env]` that differ here.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Keys of `[run.secrets]` that differ here.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretRef>,
     /// The environment in which a release must be proven before it gets here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<EnvironmentName>,
@@ -325,6 +328,7 @@ impl Config {
     pub fn run_in(&self, environment: &Environment) -> RunConfig {
         let mut run = self.run.clone();
         run.env.extend(environment.env.clone());
+        run.secrets.extend(environment.secrets.clone());
         run
     }
 }

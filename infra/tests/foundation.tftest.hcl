@@ -38,6 +38,42 @@ run "a_wildcard_in_who_may_deploy_is_refused" {
   expect_failures = [var.contexts, var.environments]
 }
 
+run "a_deploy_reads_the_secrets_of_its_environment_and_no_others" {
+  command = plan
+
+  module {
+    source = "./modules/ci-oidc"
+  }
+
+  variables {
+    name                 = "relman-web"
+    partition            = "aws"
+    account_id           = "123456789012"
+    create_provider      = false
+    repository_arn       = "arn:aws:ecr:eu-central-1:123456789012:repository/web"
+    ledger_table_arn     = "arn:aws:dynamodb:eu-central-1:123456789012:table/relman-ledger"
+    ledger_kms_key_arn   = "arn:aws:kms:eu-central-1:123456789012:key/1"
+    artifacts_bucket_arn = "arn:aws:s3:::artifacts"
+    ledger_keys          = { shared = ["META", "STREAMS"], release = ["SVC#{service}"], environment = ["ENV#{service}#{environment}"] }
+    state                = { bucket = "state", bucket_arn = "arn:aws:s3:::state", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/2", lock_table_arn = null }
+    contexts             = { build = ["environment:build"], plan = ["pull_request"], apply = ["environment:infra-apply"] }
+    environments         = { production = { contexts = ["environment:production"] }, staging = { contexts = ["environment:staging"] } }
+  }
+
+  assert {
+    condition = flatten([for s in jsondecode(output.policies["deploy-production"]) : s.Resource if contains(["Parameters", "Secrets"], s.Sid)]) == [
+      "arn:aws:ssm:eu-central-1:123456789012:parameter/relman/web/production/*",
+      "arn:aws:secretsmanager:eu-central-1:123456789012:secret:relman/web/production/*",
+    ]
+    error_message = "By the names of this environment."
+  }
+
+  assert {
+    condition     = !anytrue([for role in ["build", "plan"] : anytrue([for s in jsondecode(output.policies[role]) : anytrue([for a in s.Action : startswith(a, "secretsmanager:")])])])
+    error_message = "Who builds or plans reads none."
+  }
+}
+
 run "a_pull_request_may_not_apply" {
   command = plan
 

@@ -48,6 +48,23 @@ run "a_host_writes_nowhere" {
   }
 
   assert {
+    condition     = one([for s in jsondecode(output.policy).Statement : s.Resource if s.Sid == "OwnSecrets"]) == ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:relman/web/test/*"]
+    error_message = "Its own environment's secrets."
+  }
+
+  assert {
+    condition = alltrue([
+      for s in jsondecode(output.policy).Statement : can(s.Condition.StringEquals["kms:ViaService"]) && (
+        one(s.Resource) == "arn:aws:kms:eu-central-1:123456789012:key/1" || try(one(values(s.Condition.StringLike)), "") == lookup({
+          DecryptParameters = "arn:aws:ssm:eu-central-1:123456789012:parameter/relman/web/test/*"
+          DecryptSecrets    = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:relman/web/test/*"
+        }, s.Sid, "-")
+      ) if contains(s.Action, "kms:Decrypt")
+    ])
+    error_message = "A key that is not the ledger's decrypts its own parameters and secrets, by way of their stores."
+  }
+
+  assert {
     condition     = length([for s in jsondecode(output.policy).Statement : s if s.Sid == "SsmAgent"]) == 0
     error_message = "What is not asked for is not granted."
   }

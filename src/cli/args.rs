@@ -186,6 +186,9 @@ The lock lives as long as this process. To stop deploys for longer, use `relman 
   relman infra apply --yes           also when something is removed or replaced
   relman infra drift --exit-code     for a schedule: 8 when there is a difference")]
     Infra(Infra),
+    /// Secrets that are kept in a store with versions
+    #[command(subcommand)]
+    Secrets(SecretsVerb),
     /// Move the ledger to another place
     #[command(subcommand)]
     Ledger(LedgerVerb),
@@ -270,6 +273,7 @@ mod tests {
             "infra plan",
             "infra apply",
             "infra drift",
+            "secrets sync",
             "ledger migrate --to sqlite:x.db",
             "completions bash",
             "init",

@@ -98,6 +98,7 @@ pub fn is_long(verb: &Verb) -> bool {
             | Verb::CatchUp(_)
             | Verb::Lock(_)
             | Verb::Infra(_)
+            | Verb::Secrets(_)
             | Verb::Ledger(_)
     )
 }
@@ -123,6 +124,7 @@ pub async fn run(cli: Cli, run: &Run) -> Result<u8, CommandError> {
         Verb::Lock(args) => change::lock(run, args).await,
         Verb::Unlock(args) => change::unlock(run, args).await,
         Verb::Infra(args) => infra::infra(run, args).await,
+        Verb::Secrets(args::SecretsVerb::Sync(args)) => deploy::sync(run, args).await,
         Verb::Ledger(args::LedgerVerb::Migrate(args)) => change::migrate(run, args).await,
         Verb::Ledger(args::LedgerVerb::Import(args)) => deploy::import(run, args).await,
         Verb::Release(args) => deploy::release(run, args).await,

@@ -44,6 +44,7 @@ use crate::progress::Progress;
 use crate::registry::credentials::{Credentials, Login as RegistryLogin};
 use crate::registry::oci::OciRegistry;
 use crate::secrets::Secrets;
+use crate::secrets::aws::AwsStore;
 
 /// What a verb does with the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -289,16 +290,7 @@ impl Wire {
                 ((infra.fleet)(&roster.listing.hosts)?, Some(roster))
             }
         };
-        Ok(Site {
-            fleet,
-            name,
-            run,
-            secrets: Arc::new(Secrets { variables: self.secret_variables(), root: self.loaded.root.clone() }),
-            lease: self.lease(),
-            infra,
-            roster,
-            settings,
-        })
+        Ok(Site { fleet, name, run, secrets: self.secrets(), lease: self.lease(), infra, roster, settings })
     }
 
     fn infra(&self, settings: &Environment, route: &Route) -> Option<Infra> {
@@ -329,8 +321,14 @@ impl Wire {
         self.infra(settings, &self.route(identity, settings, None).ok()?)
     }
 
-    fn secret_variables(&self) -> std::collections::BTreeMap<String, Secret> {
-        self.around.variables.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect()
+    /// Where references to secrets lead from here.
+    fn secrets(&self) -> Arc<Secrets> {
+        let variables = self.around.variables.iter();
+        Arc::new(Secrets {
+            variables: variables.map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect(),
+            root: self.loaded.root.clone(),
+            store: Some(Arc::new(AwsStore::new(self.aws.clone()))),
+        })
     }
 
     /// The relman-host that hosts get: beside relman itself, unless a variable names another.

@@ -4,6 +4,7 @@
 mod facts;
 mod hosts;
 mod left;
+mod secrets;
 mod stopping;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::saga::claim::{self, Claimed, Marks};
 use crate::saga::lease::{self, Held, Wish};
 use crate::saga::run::{Driven, Driver, End};
 use crate::saga::state::State;
+use crate::secrets::{Resolved, SecretError};
 
 pub(crate) use facts::{facts, make_plan};
 
@@ -140,7 +142,7 @@ impl<'a> Attempt<'a> {
     pub(crate) async fn run(&self, aim: Aim, started: Started) -> Result<Done, CommandError> {
         let number = started.deployment;
         // Nothing is recorded of an attempt whose secrets are not there: it could only fail.
-        drop(self.site.secrets.resolve(&aim.run.secrets)?);
+        let secrets = self.site.secrets.resolve(&aim.run.secrets).await?;
         self.append(Event::DeploymentStarted(Box::new(started))).await?;
         let (ahead, others): (Vec<HostName>, Vec<HostName>) =
             aim.hosts.iter().cloned().partition(|host| self.ahead.marks.contains_key(host));
@@ -175,6 +177,8 @@ impl<'a> Attempt<'a> {
         .await?;
         let mut state = State::new(&plan);
         if let Some(rule) = self.rule_for(aim.kind) {
+            // Until somebody approves they may have been rotated: they are looked up again then.
+            drop(secrets);
             self.append(Event::ApprovalRequested { deployment: number, rule }).await?;
             let driven = Driven {
                 end: End::Waiting,
@@ -190,7 +194,8 @@ impl<'a> Attempt<'a> {
             // A host that does not open fails its own steps, or is opened by the next import.
             self.claim(&ahead, number).await;
         }
-        let driven = self.drive(&plan, &aim.run, state).await?;
+        secrets::record(self, &plan, &secrets).await?;
+        let driven = self.drive(&plan, &aim.run, Ok(&secrets), state).await?;
         Ok(Done { plan, driven })
     }
 
@@ -212,7 +217,13 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    async fn drive(&self, plan: &Plan, run: &RunConfig, state: State) -> Result<Driven, CommandError> {
+    async fn drive(
+        &self,
+        plan: &Plan,
+        run: &RunConfig,
+        secrets: Result<&Resolved, &SecretError>,
+        state: State,
+    ) -> Result<Driven, CommandError> {
         let context = self.context;
         let driver = Driver {
             ledger: &*context.ledger,
@@ -223,7 +234,7 @@ impl<'a> Attempt<'a> {
             actor: &context.actor,
             held: &self.held,
             fleet: &*self.site.fleet,
-            secrets: &self.site.secrets,
+            secrets,
             plan,
             run,
             deadline: self.deadline,
@@ -322,7 +333,9 @@ impl<'a> Attempt<'a> {
             .await?;
             state = self.fold(deployment, &plan).await?;
         }
-        let driven = self.drive(&plan, &run, state).await?;
+        let forward = back.is_none() && state.rolling_back.is_none();
+        let secrets = secrets::of_left(self, deployment, &plan, &run, forward).await?;
+        let driven = self.drive(&plan, &run, secrets.as_ref(), state).await?;
         Ok(Some(Done { plan, driven }))
     }
 }

@@ -5,6 +5,7 @@
 //! wins, and a boot that comes late is refused. Beside somebody who holds the lease, only a host that no lease has
 //! seen is touched, under a number below theirs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,8 +18,9 @@ use crate::domain::id::{DeploymentId, Digest, EnvironmentName, Fence, HostName, 
 use crate::domain::run::RunConfig;
 use crate::domain::version::Version;
 use crate::host::Task;
-use crate::host::wire::{Authority, Command, HostError, HostErrorCode, Observation};
+use crate::host::wire::{Authority, Command, HostError, HostErrorCode, Observation, Secret};
 use crate::ledger::LeaseView;
+use crate::secrets::{Refusal, SecretError, listed};
 
 const POLL: Duration = Duration::from_secs(1);
 
@@ -181,7 +183,7 @@ async fn bring(
     (deployment, run): (&Deployment, RunConfig),
     (fence, seen): (Fence, &Observation),
 ) -> Result<Vec<String>, CommandError> {
-    let secrets = site.secrets.resolve(&run.secrets)?;
+    let (secrets, mut notes) = secrets(site, deployment, &run).await?;
     let tag = deployment.release.version.tag();
     context.progress.note(&format!("{}#{} is wanted: {tag}", site.name, deployment.number));
     let authority = Authority { fence, deployment: deployment.number };
@@ -210,7 +212,30 @@ async fn bring(
     }
     let retire = Command::Retire { authority, drain_seconds: site.settings.drain_seconds };
     let left = ask(site, here, retire).await.err();
-    Ok(left.map(|error| format!("the other slot was not retired: {error}")).into_iter().collect())
+    notes.extend(left.map(|error| format!("the other slot was not retired: {error}")));
+    Ok(notes)
+}
+
+/// In the versions that the deployment brought to the others. One that the store does not have any more was rotated
+/// away: a host that comes up with that of now is better than one that does not come up.
+async fn secrets(
+    site: &Site,
+    deployment: &Deployment,
+    run: &RunConfig,
+) -> Result<(BTreeMap<String, Secret>, Vec<String>), CommandError> {
+    let recorded = run.secrets_at(&deployment.secrets);
+    match site.secrets.resolve(&recorded).await {
+        Ok(found) => Ok((found.values, Vec::new())),
+        Err(SecretError::Store { name, reference, fault }) if fault.refusal == Refusal::NoSuchVersion => {
+            let found = site.secrets.resolve(&run.secrets).await?;
+            let note = format!(
+                "secret {name}: {reference} is gone from its store; this host has the versions of now ({}); relman secrets sync brings them to the others",
+                listed(&found.versions)
+            );
+            Ok((found.values, vec![note]))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn ask(site: &Site, here: &HostName, command: Command) -> Result<Observation, HostError> {

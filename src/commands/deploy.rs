@@ -142,6 +142,10 @@ async fn deploy(attempt: &mut Attempt<'_>, supply: &Supply, args: &Args) -> Resu
 
     // Whoever is on hold hears so before an image is built for nothing.
     let admission = admitted(attempt, supply, args, &wanted).await?;
+    if matches!(admission, Admission::Go { .. }) && !makes_hosts(site) {
+        // So is whoever lacks a secret, unless what makes the hosts makes the secret too.
+        site.secrets.resolve(&site.run.secrets).await?;
+    }
     let release = match (wanted.release.clone(), args.names_target()) {
         (Some(release), true) => release,
         (None, _) if admission == Admission::Superseded => {

@@ -114,7 +114,7 @@ pub struct Report {
 pub async fn run(parts: Parts) -> Report {
     let Parts { context, site, infra, supply, account, facts } = &parts;
     let (context, site, supply) = (context.as_ref(), site.as_ref(), supply.as_ref());
-    let (ledger, artifacts, engine, registry, hosts, terraform, account) = join!(
+    let (ledger, artifacts, engine, registry, hosts, terraform, account, secrets) = join!(
         limited("ledger", checks::ledger(context, site.ok(), facts)),
         limited("artifacts", checks::artifacts(context.ok())),
         limited("engine", checks::engine(supply.ok())),
@@ -122,6 +122,7 @@ pub async fn run(parts: Parts) -> Report {
         limited("hosts", checks::hosts(site)),
         limited("terraform", infra::terraform(infra.as_ref(), supply.ok(), account.as_ref())),
         limited("aws", aws::account(account.as_ref())),
+        limited("secrets", checks::secrets(site.ok())),
     );
     let checks: Vec<Check> = [
         checks::config(facts),
@@ -134,7 +135,7 @@ pub async fn run(parts: Parts) -> Report {
         checks::tools(facts),
         terraform,
         hosts,
-        checks::secrets(site.ok()),
+        secrets,
     ]
     .into_iter()
     .flatten()

@@ -25,6 +25,7 @@ pub mod release;
 pub mod releases;
 pub mod resume;
 pub mod rollback;
+pub mod secrets;
 pub mod show;
 pub mod status;
 pub mod target;

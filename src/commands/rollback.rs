@@ -84,7 +84,13 @@ pub async fn run(
     // A target that is not there must not stop whoever works.
     if unfinished_rollback(context, site, &args).await?.is_none() {
         let bad = bad(context, site).await?;
-        choice(context, site, supply, &args, bad.as_ref()).await?;
+        let mut choice = choice(context, site, supply, &args, bad.as_ref()).await?;
+        let run = run_config(context, site, &args, &mut choice).await?;
+        site.secrets.resolve(&run.secrets).await.map_err(|error| {
+            CommandError::from(error)
+                .hint("relman abort: takes back what is in flight, and needs no secret for it")
+                .hint("relman rollback --offline: by what the hosts hold, with the secrets that they have")
+        })?;
     }
     // It does not wait: whoever deploys the bad release stops at its next entry.
     let ask = Ask { purpose, wait: Duration::ZERO, preempt: true, timeout: args.timeout };
@@ -268,7 +274,9 @@ async fn run_config(
         return Ok(site.run.clone());
     };
     let mut run = context.run_of(&deployment).await?;
-    if !args.secrets_then {
+    if args.secrets_then {
+        bind(site, &deployment, &mut run, choice);
+    } else {
         for (name, reference) in &mut run.secrets {
             if let Some(now) = site.run.secrets.get(name) {
                 reference.clone_from(now);
@@ -282,6 +290,32 @@ async fn run_config(
         ));
     }
     Ok(run)
+}
+
+/// The references of then, bound to the versions of then: recorded with this deployment, they hold for whoever resumes
+/// it. What has no versions is what it is now, and that is said.
+fn bind(site: &Site, deployment: &Deployment, run: &mut RunConfig, choice: &mut Choice) {
+    run.secrets = run.secrets_at(&deployment.secrets);
+    let unknown: Vec<&str> = run
+        .secrets
+        .keys()
+        .filter(|name| !deployment.secrets.contains_key(*name))
+        .map(String::as_str)
+        .collect();
+    if !unknown.is_empty() {
+        choice.notes.push(format!(
+            "{}#{} has no versions on record for {}: their references of then lead to the values of now",
+            site.name,
+            deployment.number,
+            unknown.join(", ")
+        ));
+    }
+    if unknown.len() < run.secrets.len() {
+        choice.notes.push(
+            "the secrets stay at the versions of then until the next relman deploy, also for relman secrets sync"
+                .to_owned(),
+        );
+    }
 }
 
 /// What a rollback takes back: the commits of `bad` that are not in `good`, and every release that holds them. A

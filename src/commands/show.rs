@@ -1,6 +1,8 @@
 //! `relman show`: one deployment from end to end: its entries, its plan, its run configuration, and why what failed
 //! failed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -23,6 +25,9 @@ pub struct Report {
     pub schema: u32,
     /// The deployment as `history` lists it.
     pub deployment: Row,
+    /// The versions of secrets that its containers get, by name; never a value.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// Policies that were overridden.
     pub overrides: Vec<String>,
     /// The plan; none when it was not planned, or its artifact is gone.
@@ -93,6 +98,7 @@ pub async fn run(
     let mut report = Report {
         schema: 1,
         deployment: facts.row(environment, &deployment, verdict),
+        secrets: deployment.secrets.clone(),
         overrides: deployment.overrides.clone(),
         plan: None,
         run: None,

@@ -1,5 +1,7 @@
 //! `relman status`: what the ledger wants of each host beside what the host says. Reading alone; it never acts.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::error::CommandError;
@@ -36,6 +38,9 @@ pub struct Report {
     pub deployment: Option<DeploymentId>,
     /// When that deployment ended.
     pub since: Option<Timestamp>,
+    /// The versions of secrets that its containers got, by name, of those that are in a store with versions.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// Who holds the lease; none when it is free.
     pub lease: Option<HeldBy>,
     /// The ledger in which this goes on; nothing here is new since.
@@ -199,6 +204,7 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
         serving: recorded.serving.as_ref().map(|d| d.release.version.clone()),
         deployment: recorded.serving.as_ref().map(|d| id(d.number)),
         since: recorded.serving.as_ref().and_then(|d| d.finished_at),
+        secrets: recorded.serving.as_ref().map(|d| d.secrets.clone()).unwrap_or_default(),
         lease: recorded.lease.filter(LeaseView::is_held).map(HeldBy::from),
         moved_to: recorded.environment.moved_to.clone(),
         hold: recorded.environment.hold.clone(),

@@ -108,10 +108,21 @@ fn check_run(run: &RunConfig, found: &mut Problems) {
     found.extend(run.check().into_iter().map(|p| (format!("run.{}", p.key), p.fault.to_string())));
 }
 
-/// What is wrong only with the run configuration that an environment makes: its own variables.
+/// What is wrong only with the run configuration that an environment makes: its own variables and secrets.
 fn check_run_in(at: &str, config: &Config, environment: &Environment, found: &mut Problems) {
     for problem in config.run_in(environment).check() {
-        let name = problem.key.strip_prefix("env.").filter(|name| environment.env.contains_key(*name));
+        let secret = problem.key.strip_prefix("secrets.");
+        if let Some(name) = secret.filter(|name| environment.secrets.contains_key(*name)) {
+            found.push((format!("{at}.secrets.{name}"), problem.fault.to_string()));
+            continue;
+        }
+        let own_file = |name: &str| {
+            name.strip_suffix("_FILE").is_some_and(|secret| environment.secrets.contains_key(secret))
+        };
+        let name = problem
+            .key
+            .strip_prefix("env.")
+            .filter(|name| environment.env.contains_key(*name) || own_file(name));
         if let Some(name) = name {
             found.push((format!("{at}.env.{name}"), problem.fault.to_string()));
         }

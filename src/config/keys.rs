@@ -109,7 +109,7 @@ pub const KEYS: &[Key] = &[
         "run.secrets.*",
         Text,
         "none",
-        "References to secrets, env:NAME or file:PATH; resolved where relman runs. In the container: the file /run/secrets/NAME, and NAME_FILE says so.",
+        "References to secrets: env:NAME, file:PATH, ssm:/PATH[:VERSION or label] or secretsmanager:NAME[:VERSION id or stage]; resolved where relman runs. In the container: the file /run/secrets/NAME, and NAME_FILE says so.",
     ),
     key(
         "run.volumes",
@@ -246,6 +246,7 @@ pub const KEYS: &[Key] = &[
         "Seconds that requests to the old slot may still take after the switch.",
     ),
     key("environments.*.env.*", Text, "none", "Keys of [run.env] that differ in this environment."),
+    key("environments.*.secrets.*", Text, "none", "Keys of [run.secrets] that differ in this environment."),
     key(
         "environments.*.after",
         Text,

@@ -1,6 +1,7 @@
 //! A deployment: one attempt to make an environment run a release. Where it is, how it ended and what was thought
 //! of it later are three facts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -161,6 +162,9 @@ pub struct Deployment {
     pub plan: Option<Digest>,
     /// The run configuration, an artifact.
     pub run: Digest,
+    /// The versions of secrets that its containers get, by name: of those that are in a store with versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// Whether a request may have reached the release.
     pub exposed: bool,
     /// Whether the pivot was passed.

@@ -1,5 +1,7 @@
 //! What can be recorded. A closed set: `kind` and `data` of an entry (`ledger-schema/entry.schema.json`).
 
+// Long because: one closed set, and what is true of each of it beside it.
+
 use serde::{Deserialize, Serialize};
 
 use super::deployment::{ApprovalRule, Holder, Kind, Offline, Outcome, ReturnPoint, Verdict, Withdrawn};
@@ -63,6 +65,16 @@ pub struct StepRef {
     pub host: Option<HostName>,
     /// Done or undone.
     pub direction: Direction,
+}
+
+/// Which version of a secret; never its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretVersion {
+    /// Its name in the run configuration, which has the reference.
+    pub name: String,
+    /// The store's own number or id.
+    pub version: String,
 }
 
 /// What a deployment sets out to do.
@@ -132,6 +144,15 @@ pub enum Event {
         /// What it goes back to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         return_point: Option<ReturnPoint>,
+    },
+    /// Which versions of secrets its containers get, before the first of them is made. Once: whoever resumes it takes
+    /// the same ones.
+    #[serde(rename = "deployment.secrets")]
+    DeploymentSecrets {
+        /// The deployment.
+        deployment: DeploymentNumber,
+        /// Of those that are in a store with versions, by name.
+        secrets: Vec<SecretVersion>,
     },
     /// Another process went on with it.
     #[serde(rename = "deployment.resumed")]
@@ -302,6 +323,7 @@ impl Event {
         match self {
             Self::DeploymentStarted(started) => Some(started.deployment),
             Self::DeploymentPlanned { deployment, .. }
+            | Self::DeploymentSecrets { deployment, .. }
             | Self::DeploymentResumed { deployment }
             | Self::RollingBack { deployment, .. }
             | Self::Committed { deployment }
@@ -369,6 +391,7 @@ impl Event {
             Self::LeaseReleased {} => "lease.released",
             Self::DeploymentStarted(_) => "deployment.started",
             Self::DeploymentPlanned { .. } => "deployment.planned",
+            Self::DeploymentSecrets { .. } => "deployment.secrets",
             Self::DeploymentResumed { .. } => "deployment.resumed",
             Self::StepStarted { .. } => "step.started",
             Self::StepSucceeded { .. } => "step.succeeded",

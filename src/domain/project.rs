@@ -11,7 +11,7 @@ use super::deployment::{
     Approval, Deployment, Given, Hold, Kind, NoApproval, Outcome, Phase, Verdict, Withdrawn,
 };
 use super::entry::Entry;
-use super::event::{Direction, Event, Started};
+use super::event::{Direction, Event, SecretVersion, Started};
 use super::id::{CommitSha, DeploymentNumber, Digest, Stream};
 use super::infra::InfraRecord;
 use super::record::{
@@ -396,6 +396,7 @@ fn begin(entry: &Entry, started: &Started) -> Deployment {
         overrides: started.overrides.clone(),
         plan: None,
         run: started.run.clone(),
+        secrets: BTreeMap::new(),
         exposed: false,
         committed: false,
         first_seq: entry.seq,
@@ -426,6 +427,14 @@ fn advance(
             deployment.phase = Phase::Preparing;
             deployment.plan = Some(plan.clone());
             deployment.return_point.clone_from(return_point);
+        }
+        Event::DeploymentSecrets { secrets, .. } => {
+            let too_early = matches!(deployment.phase, Phase::Pending | Phase::Waiting);
+            if too_early || deployment.phase == Phase::RollingBack || !deployment.secrets.is_empty() {
+                return Err(out_of_order());
+            }
+            let pair = |one: &SecretVersion| (one.name.clone(), one.version.clone());
+            deployment.secrets = secrets.iter().map(pair).collect();
         }
         Event::DeploymentResumed { .. } => {}
         Event::ApprovalRequested { rule, .. } => {

@@ -2,12 +2,14 @@
 //! rollback. It holds references to secrets, never a secret.
 
 mod check;
+mod reference;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::check::{RunFault, RunProblem, SECRETS_DIRECTORY, Volume, is_variable};
+pub use self::reference::{SecretRef, SecretRefError, Stored};
 
 /// The run configuration of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,42 +53,14 @@ fn default_stop_timeout() -> u32 {
     30
 }
 
-/// Where a secret comes from. `env:NAME` and `file:PATH`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum SecretRef {
-    /// A variable in the environment of relman.
-    Env(String),
-    /// A file that relman can read.
-    File(String),
-}
-
-/// Why a secret reference cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "secret reference {0:?} is neither env:NAME nor file:PATH; a secret is never written into a configuration"
-)]
-pub struct SecretRefError(String);
-
-impl TryFrom<String> for SecretRef {
-    type Error = SecretRefError;
-    fn try_from(text: String) -> Result<Self, SecretRefError> {
-        match text.split_once(':') {
-            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.to_owned())),
-            // Whatever it is, it may be the secret itself: only its scheme is repeated.
-            Some((scheme, _)) if scheme.len() <= 10 => Err(SecretRefError(format!("{scheme}:…"))),
-            _ => Err(SecretRefError("…".to_owned())),
-        }
-    }
-}
-
-impl From<SecretRef> for String {
-    fn from(secret: SecretRef) -> String {
-        match secret {
-            SecretRef::Env(name) => format!("env:{name}"),
-            SecretRef::File(path) => format!("file:{path}"),
-        }
+impl RunConfig {
+    /// The references to secrets, each that is in a store bound to the version that is named for it.
+    pub fn secrets_at(&self, versions: &BTreeMap<String, String>) -> BTreeMap<String, SecretRef> {
+        let at = |(name, reference): (&String, &SecretRef)| {
+            let version = versions.get(name);
+            (name.clone(), version.map_or_else(|| reference.clone(), |version| reference.at(version)))
+        };
+        self.secrets.iter().map(at).collect()
     }
 }
 
@@ -114,26 +88,6 @@ impl Default for HealthCheck {
             timeout_ms: 2_000,
             start_period_seconds: 60,
             good_probes: 3,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn invariant_10_a_bad_reference_is_not_repeated_in_the_error() {
-        for text in ["hunter2", "postgres://user:hunter2@db", "vault:hunter2", "env:", "file:"] {
-            let error = SecretRef::try_from(text.to_owned()).unwrap_err().to_string();
-            assert!(!error.contains("hunter2"), "{error}");
-        }
-    }
-
-    #[test]
-    fn references_read_back() {
-        for text in ["env:TOKEN", "file:/etc/token"] {
-            assert_eq!(String::from(SecretRef::try_from(text.to_owned()).unwrap()), text);
         }
     }
 }

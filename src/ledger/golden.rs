@@ -12,7 +12,7 @@ use super::contract::fixture::*;
 use crate::domain::actor::{Actor, ActorSource};
 use crate::domain::deployment::{ApprovalRule, Kind, Offline, Outcome, ReturnPoint, Verdict, Withdrawn};
 use crate::domain::entry::{ChainHash, Draft, Head, SCHEMA, Sealed};
-use crate::domain::event::{Direction, Event, Started, StepError, StepRef};
+use crate::domain::event::{Direction, Event, SecretVersion, Started, StepError, StepRef};
 use crate::domain::id::{Digest, HostName};
 use crate::domain::infra::{InfraApplied, InfraFailed, InfraHosts, InfraStarted, StateId};
 use crate::domain::release::Release;
@@ -162,6 +162,10 @@ fn plain() -> Vec<Event> {
     vec![
         Event::LeaseAcquired { holder, stolen: true },
         Event::LeaseReleased {},
+        Event::DeploymentSecrets {
+            deployment,
+            secrets: vec![SecretVersion { name: "KEY".into(), version: "7".into() }],
+        },
         Event::DeploymentResumed { deployment },
         Event::Committed { deployment },
         Event::VerdictMarked {

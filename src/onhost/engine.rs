@@ -13,9 +13,11 @@ use bollard::query_parameters::{
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::{StreamExt, TryStreamExt};
 
+use super::Host;
 use super::container::kept_up;
+use super::credentials::{self, Login};
 use super::evidence::{LOG_LINES, clean};
-use super::{Host, credentials};
+use super::paths::Paths;
 use crate::domain::id::Digest;
 use crate::domain::release::ReleaseRef;
 use crate::domain::time::Timestamp;
@@ -30,7 +32,7 @@ const PULL_TIMEOUT: Duration = Duration::from_secs(180);
 /// The engine of this host.
 pub(super) struct Engine {
     docker: Docker,
-    logins: std::path::PathBuf,
+    paths: Paths,
 }
 
 /// What the engine says of a container.
@@ -105,7 +107,7 @@ impl Engine {
         let docker =
             Docker::connect_with_unix(&socket, TIMEOUT.as_secs(), API_DEFAULT_VERSION).map_err(failed)?;
         let docker = crate::engine::with_readable_logins(docker).negotiate_version().await.map_err(failed)?;
-        Ok(Self { docker, logins: host.paths.registry_logins.clone() })
+        Ok(Self { docker, paths: host.paths.clone() })
     }
 
     /// Where it keeps images.
@@ -137,12 +139,16 @@ impl Engine {
             .from_image(&release.repository)
             .tag(release.digest.as_str())
             .build();
-        let login = credentials::login(&self.logins, &release.repository);
+        let Login { login, why_not } = credentials::login(&self.paths, &release.repository).await?;
+        let why_not = why_not.map(|why| format!("; {why}")).unwrap_or_default();
         let docker = self.docker.clone().with_timeout(PULL_TIMEOUT);
         let mut progress = std::pin::pin!(docker.create_image(Some(options), None, login));
         while let Some(step) = progress.next().await {
             step.map_err(|error| {
-                HostError::new(HostErrorCode::Image, format!("cannot pull {name}: {}", reason(&error)))
+                HostError::new(
+                    HostErrorCode::Image,
+                    format!("cannot pull {name}: {}{why_not}", reason(&error)),
+                )
             })?;
         }
         match self.image(&name).await? {

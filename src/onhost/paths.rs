@@ -22,6 +22,8 @@ pub struct Paths {
     pub engine_socket: PathBuf,
     /// Registry logins, as `docker login` leaves them.
     pub registry_logins: PathBuf,
+    /// Where the credential helpers of that file are looked for.
+    pub helpers: [PathBuf; 2],
     /// Where node-exporter looks for metrics of others; where it is not there, nobody wants them.
     pub textfiles: PathBuf,
 }
@@ -42,8 +44,14 @@ impl Paths {
             proxy_master_socket: root.join("run/haproxy-master.sock"),
             engine_socket: root.join("var/run/docker.sock"),
             registry_logins: root.join("root/.docker/config.json"),
+            helpers: [root.join("usr/local/bin"), root.join("usr/bin")],
             textfiles: root.join("var/lib/prometheus/node-exporter"),
         }
+    }
+
+    /// Root's home: that of the registry logins.
+    pub(super) fn home(&self) -> &Path {
+        self.registry_logins.ancestors().nth(2).unwrap_or(&self.state)
     }
 
     /// State and locks of a service.

@@ -26,7 +26,7 @@ use crate::host::{Fleet, Replies, Reply, Task};
 use crate::interrupt::Interrupt;
 use crate::ledger::{Ledger, LedgerError};
 use crate::progress::Progress;
-use crate::secrets::Secrets;
+use crate::secrets::{Resolved, SecretError};
 
 /// Time that a step still gets after an interrupt: CI systems send SIGTERM about ten seconds before they kill.
 const GRACE: Duration = Duration::from_secs(6);
@@ -52,8 +52,8 @@ pub struct Driver<'a> {
     pub held: &'a Held,
     /// The hosts.
     pub fleet: &'a dyn Fleet,
-    /// Where references to secrets lead.
-    pub secrets: &'a Secrets,
+    /// The secrets of the run configuration, or why they are not there: then the step fails that needs them.
+    pub secrets: Result<&'a Resolved, &'a SecretError>,
     /// The plan, as the ledger has it.
     pub plan: &'a Plan,
     /// The run configuration of the plan, with the references to secrets that count.
@@ -149,9 +149,8 @@ impl Driver<'_> {
                 run: self.run.clone(),
                 secrets: BTreeMap::new(),
             },
-            // Also of a resume that prepares nothing: what hosts and playbooks print may still hold them. One that
-            // cannot be resolved here fails the step that needs it.
-            redact: self.secrets.resolve(&self.run.secrets).map(|all| Redact::new(&all)).unwrap_or_default(),
+            // Also of a resume that prepares nothing: what hosts and playbooks print may still hold them.
+            redact: self.secrets.map(|all| Redact::new(&all.values)).unwrap_or_default(),
             driven: Driven {
                 end: End::Interrupted,
                 state,
@@ -319,11 +318,8 @@ impl Run<'_> {
             }
             _ => {
                 if let Step::Prepare { .. } = step {
-                    match driver.secrets.resolve(&self.means.run.secrets) {
-                        Ok(secrets) => {
-                            self.redact = Redact::new(&secrets);
-                            self.means.secrets = secrets;
-                        }
+                    match driver.secrets {
+                        Ok(secrets) => self.means.secrets.clone_from(&secrets.values),
                         Err(error) => {
                             return Ok(all_failed(hosts, HostErrorCode::Refused, &error.to_string()));
                         }

@@ -176,8 +176,8 @@ resource "aws_iam_policy" "workload_boundary" {
         "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:Query",
         "ec2messages:*", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken",
         "ecr:GetDownloadUrlForLayer", "kms:Decrypt", "logs:CreateLogStream", "logs:DescribeLogStreams",
-        "logs:PutLogEvents", "s3:GetObject", "ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath",
-        "ssm:UpdateInstanceInformation", "ssmmessages:*",
+        "logs:PutLogEvents", "s3:GetObject", "secretsmanager:GetSecretValue", "ssm:GetParameter", "ssm:GetParameters",
+        "ssm:GetParametersByPath", "ssm:UpdateInstanceInformation", "ssmmessages:*",
       ]
       Resource = ["*"]
     }]

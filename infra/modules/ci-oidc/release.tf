@@ -152,6 +152,40 @@ locals {
         Resource = ["${var.state.bucket_arn}/${name}.tfstate"]
       },
       {
+        # What [run.secrets] may refer to: by name, in this account and region. No list, no other environment's.
+        Sid      = "Parameters"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameter"]
+        Resource = ["arn:${var.partition}:ssm:${var.region}:${var.account_id}:parameter/relman/${var.service}/${name}/*"]
+      },
+      {
+        Sid      = "Secrets"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue"]
+        Resource = ["arn:${var.partition}:secretsmanager:${var.region}:${var.account_id}:secret:relman/${var.service}/${name}/*"]
+      },
+      {
+        # Whatever key encrypts them, and nothing else of it.
+        Sid      = "DecryptParameters"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt"]
+        Resource = ["arn:${var.partition}:kms:${var.region}:${var.account_id}:key/*"]
+        Condition = {
+          StringEquals = { "kms:ViaService" = "ssm.${var.region}.amazonaws.com" }
+          StringLike   = { "kms:EncryptionContext:PARAMETER_ARN" = "arn:${var.partition}:ssm:${var.region}:${var.account_id}:parameter/relman/${var.service}/${name}/*" }
+        }
+      },
+      {
+        Sid      = "DecryptSecrets"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt"]
+        Resource = ["arn:${var.partition}:kms:${var.region}:${var.account_id}:key/*"]
+        Condition = {
+          StringEquals = { "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com" }
+          StringLike   = { "kms:EncryptionContext:SecretARN" = "arn:${var.partition}:secretsmanager:${var.region}:${var.account_id}:secret:relman/${var.service}/${name}/*" }
+        }
+      },
+      {
         Sid       = "EncryptedState"
         Effect    = "Allow"
         Action    = ["kms:Decrypt"]

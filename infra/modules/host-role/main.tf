@@ -1,4 +1,4 @@
-# What a host may do: pull from one repository, read its own parameters, and read the ledger and the artifacts, so that
+# What a host may do: pull from one repository, read its own parameters and secrets, and read the ledger and the artifacts, so that
 # it can boot into what the ledger wants. It writes nowhere.
 
 locals {
@@ -22,6 +22,33 @@ locals {
         Effect   = "Allow"
         Action   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
         Resource = ["arn:${format(local.account, "ssm")}:parameter${var.parameter_path}", "arn:${format(local.account, "ssm")}:parameter${var.parameter_path}/*"]
+      },
+      {
+        Sid      = "OwnSecrets"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue"]
+        Resource = ["arn:${format(local.account, "secretsmanager")}:secret:${trimprefix(var.parameter_path, "/")}/*"]
+      },
+      {
+        # Whatever key encrypts them, and nothing else of it.
+        Sid      = "DecryptParameters"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt"]
+        Resource = ["arn:${format(local.account, "kms")}:key/*"]
+        Condition = {
+          StringEquals = { "kms:ViaService" = "ssm.${var.region}.amazonaws.com" }
+          StringLike   = { "kms:EncryptionContext:PARAMETER_ARN" = "arn:${format(local.account, "ssm")}:parameter${var.parameter_path}/*" }
+        }
+      },
+      {
+        Sid      = "DecryptSecrets"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt"]
+        Resource = ["arn:${format(local.account, "kms")}:key/*"]
+        Condition = {
+          StringEquals = { "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com" }
+          StringLike   = { "kms:EncryptionContext:SecretARN" = "arn:${format(local.account, "secretsmanager")}:secret:${trimprefix(var.parameter_path, "/")}/*" }
+        }
       },
       {
         Sid      = "ReadArtifacts"

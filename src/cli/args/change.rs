@@ -299,6 +299,36 @@ pub struct Lock {
     pub ttl: Duration,
 }
 
+/// `relman secrets`.
+#[derive(Debug, Subcommand)]
+pub enum SecretsVerb {
+    /// Bring versions that moved to the containers of what serves: the same digest, switched without a drop
+    #[command(after_help = "Examples:
+  relman secrets sync --dry-run      what moved
+  relman secrets sync                after a rotation, or from a schedule: nothing is done when nothing moved")]
+    Sync(SecretsSync),
+}
+
+/// `relman secrets sync`.
+#[derive(Debug, Args)]
+pub struct SecretsSync {
+    /// Say what moved; changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    pub reason: Option<String>,
+    /// How long to wait for another deployment: 0, 30s, 15m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration)]
+    pub lock_wait: Duration,
+    /// Stop when it is not done after this time: exit 9, and relman resume goes on
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub timeout: Option<Duration>,
+    /// Also while deploys are frozen
+    #[arg(long, requires = "reason")]
+    pub override_freeze: bool,
+}
+
 /// `relman ledger`.
 #[derive(Debug, Subcommand)]
 pub enum LedgerVerb {

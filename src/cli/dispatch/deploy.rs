@@ -287,6 +287,24 @@ async fn offline(
     }
 }
 
+/// Secrets that moved, to the containers of what serves.
+pub(super) async fn sync(run: &Run, args: args::SecretsSync) -> Result<u8, CommandError> {
+    let (wire, context, site) = match args.dry_run {
+        true => planning(run, None, Hosts::Known).await?,
+        false => site(run, None, Hosts::Known).await?,
+    };
+    let dry = args.dry_run;
+    let args = commands::secrets::Args {
+        dry_run: args.dry_run,
+        reason: args.reason,
+        lock_wait: args.lock_wait,
+        timeout: args.timeout,
+        override_freeze: args.override_freeze,
+    };
+    let result = commands::secrets::run(&context, &site, args).await;
+    ended(run, &wire, &context, &site, ("relman secrets sync", dry), result).await
+}
+
 /// What was done without the ledger, on record.
 pub(super) async fn import(run: &Run, args: args::Import) -> Result<u8, CommandError> {
     let (wire, context, site) = site(run, None, Hosts::Known).await?;

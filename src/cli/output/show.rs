@@ -43,6 +43,7 @@ pub fn show(report: &Report, style: &Style) -> String {
         ("Commit", row.commit.to_string()),
         ("Digest", row.digest.to_string()),
         ("Hosts", row.hosts.iter().map(|host| host.as_str()).collect::<Vec<_>>().join(", ")),
+        ("Secrets", crate::secrets::listed(&report.secrets)),
         ("Overrides", report.overrides.join(", ")),
     ];
     for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {

@@ -5,12 +5,16 @@ use crate::domain::deployment::Phase;
 use crate::domain::drift::Drift;
 
 use super::{Cell, Style, Tone, printable};
+use crate::secrets::listed;
 
 /// The report for people.
 pub fn show(report: &Report, style: &Style) -> String {
     let mut lines = vec![style.paint(Tone::Strong, &headline(report, style))];
     if let Some(to) = &report.moved_to {
         lines.push(style.closed(to));
+    }
+    if !report.secrets.is_empty() {
+        lines.push(format!("Secrets: {}", printable(&listed(&report.secrets))));
     }
     if let Some(freeze) = &report.freeze {
         lines.push(format!("Deploys are frozen until {}: {}", freeze.until, printable(&freeze.reason)));
@@ -203,6 +207,7 @@ mod tests {
             serving: Some("0.2.0".parse().unwrap()),
             deployment: Some("production#2".parse().unwrap()),
             since: None,
+            secrets: [("KEY".to_owned(), "7".to_owned())].into(),
             lease: None,
             moved_to: None,
             hold: None,
@@ -218,6 +223,7 @@ mod tests {
         let now = crate::domain::time::Timestamp::from_millis(0).unwrap();
         let text = show(&report, &Style { color: false, width: 120, now });
         assert!(text.starts_with("web/production: v0.2.0 serves (production#2)"), "{text}");
+        assert!(text.contains("Secrets: KEY 7\n"), "{text}");
         assert!(text.contains("not observed") && text.contains("relman cannot look"), "{text}");
     }
 
@@ -243,6 +249,7 @@ mod tests {
             serving: Some("0.1.0".parse().unwrap()),
             deployment: Some("production#5".parse().unwrap()),
             since: None,
+            secrets: [("KEY".to_owned(), "7".to_owned())].into(),
             lease: None,
             moved_to: None,
             hold: None,

@@ -54,6 +54,10 @@ pub fn of(event: &Event, verbose: bool) -> Option<Said> {
             Some(point) => said(Tone::Dim, format!("planned; return point {}", point.release.version.tag())),
             None => said(Tone::Dim, "planned; nothing serves yet".to_owned()),
         },
+        Event::DeploymentSecrets { secrets, .. } => {
+            let versions = secrets.iter().map(|one| (&one.name, &one.version));
+            said(Tone::Dim, format!("secrets: {}", crate::secrets::listed(versions)))
+        }
         Event::DeploymentResumed { deployment } => said(Tone::Plain, format!("#{deployment} goes on")),
         Event::StepStarted { step, .. } => on(step, Tone::Dim, format!("{} …", name(step))),
         Event::StepSucceeded { step, .. } => on(step, Tone::Good, format!("{} done", name(step))),

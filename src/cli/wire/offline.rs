@@ -2,7 +2,6 @@
 //! what this machine remembers of the last time.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +18,6 @@ use crate::host::wire::HostAddress;
 use crate::infra::inventory::InventoryHost;
 use crate::ledger::Ledger as _;
 use crate::ledger::sqlite::{OpenMode, SqliteLedger};
-use crate::secrets::Secrets;
 
 /// What this machine remembers of an environment. It holds nothing that is secret.
 #[derive(Debug, Serialize, Deserialize)]
@@ -121,7 +119,7 @@ impl Wire {
             fleet,
             name,
             run: self.config().run_in(&settings),
-            secrets: Arc::new(Secrets { variables: self.secret_variables(), root: self.loaded.root.clone() }),
+            secrets: self.secrets(),
             lease: self.lease(),
             infra: None,
             roster: None,
@@ -150,6 +148,8 @@ impl Wire {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::Meant;
     use super::*;
     use crate::cli::args::Cli;

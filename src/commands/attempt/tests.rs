@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod offline;
 mod regressions;
+mod secrets;
 mod waves;
 
 use std::collections::BTreeSet;

@@ -162,3 +162,42 @@ async fn what_does_not_come_up_says_whether_something_serves() {
     assert_eq!(fleet.here.serving(HERE), None);
     assert!(error.details.iter().any(|line| line.contains("GET /healthz")), "{:?}", error.details);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_host_comes_up_with_the_versions_that_the_others_have_or_those_of_now_when_they_are_gone() {
+    const KEY: &str = "ssm:/relman/web/test/key";
+    let (mut fleet, old) = fleet().await;
+    let store = crate::secrets::fake::FakeStore::default();
+    store.put(KEY, "one");
+    let secrets = Arc::new(crate::secrets::Secrets {
+        store: Some(Arc::new(store.clone())),
+        ..crate::secrets::Secrets::default()
+    });
+    (fleet.world.site.secrets, fleet.site.secrets) = (secrets.clone(), secrets);
+    fleet.world.site.run =
+        serde_json::from_value(serde_json::json!({"port": 8000, "secrets": {"KEY": KEY}})).unwrap();
+    deploy_to(&fleet.world, &fleet.world.site).await;
+    store.put(KEY, "two");
+    let brought = |fleet: &Scene| {
+        let mut value = String::new();
+        fleet.here.edit(HERE, |machine| value = machine.secrets["KEY"].expose().to_owned());
+        value
+    };
+    let report = fleet.catch_up().await.unwrap();
+    assert_eq!((report.result, report.notes.len()), (CatchUpResult::CaughtUp, 0));
+    assert_eq!((brought(&fleet).as_str(), fleet.here.serving(HERE)), ("one", Some(old)));
+
+    store.take(KEY, 1);
+    let fresh = Arc::new(FakeFleet::ready(&[HERE]));
+    (fleet.here, fleet.site.fleet) = (fresh.clone(), fresh);
+    let report = fleet.catch_up().await.unwrap();
+    assert_eq!(brought(&fleet), "two");
+    assert!(report.notes.iter().any(|note| note.contains("relman secrets sync")), "{:?}", report.notes);
+
+    store.refuse(Some(crate::secrets::Refusal::Denied));
+    let fresh = Arc::new(FakeFleet::ready(&[HERE]));
+    (fleet.here, fleet.site.fleet) = (fresh.clone(), fresh);
+    let error = fleet.catch_up().await.unwrap_err();
+    assert!(error.message.contains("access is denied"), "{error}");
+    assert_eq!(fleet.here.take_changes(), Vec::<String>::new());
+}

@@ -1,5 +1,7 @@
 //! The checks, in the order in which a deployment needs what they look at.
 
+use std::collections::BTreeMap;
+
 use super::{Check, CommandError, Context, Facts, Site, State, Supply, chain, failed};
 use crate::artifact::ArtifactError;
 use crate::aws::Fault;
@@ -9,6 +11,7 @@ use crate::host::wire::{Command, HostErrorCode, Observation};
 use crate::host::{Reply, Task};
 use crate::ledger::LedgerError;
 use crate::registry::RegistryError;
+use crate::secrets::listed;
 
 /// ansible-core that the roles are written for.
 const ANSIBLE: (u32, u32) = (2, 15);
@@ -316,25 +319,29 @@ fn stopped(observation: &Observation) -> bool {
 }
 
 /// Each reference by itself, so that every one that leads nowhere is named. The values are dropped at once.
-pub(super) fn secrets(site: Option<&Site>) -> Vec<Check> {
+pub(super) async fn secrets(site: Option<&Site>) -> Vec<Check> {
     let Some(site) = site else { return vec![Check::not_checked("secrets", "the environment")] };
-    let failures: Vec<Check> = site
-        .run
-        .secrets
-        .iter()
-        .filter_map(|(name, reference)| {
-            let one = [(name.clone(), reference.clone())].into();
-            let error = site.secrets.resolve(&one).err()?;
-            Some(Check::failed(
+    let (mut failures, mut versions) = (Vec::new(), BTreeMap::new());
+    for (name, reference) in &site.run.secrets {
+        let one = [(name.clone(), reference.clone())].into();
+        match site.secrets.resolve(&one).await {
+            Ok(found) => versions.extend(found.versions),
+            Err(error) => failures.push(failed(
                 "secrets",
-                chain(&error),
+                &error.into(),
                 "set the variable or write the file on this machine",
-            ))
-        })
-        .collect();
-    if failures.is_empty() {
-        vec![Check::ok("secrets", format!("{} can be resolved", site.run.secrets.len()))]
-    } else {
-        failures
+            )),
+        }
     }
+    if !failures.is_empty() {
+        return failures;
+    }
+    let count = site.run.secrets.len();
+    vec![Check::ok(
+        "secrets",
+        match versions.is_empty() {
+            true => format!("{count} can be resolved"),
+            false => format!("{count} can be resolved; versions of now: {}", listed(&versions)),
+        },
+    )]
 }

@@ -125,10 +125,15 @@ impl From<RegistryError> for CommandError {
 impl From<SecretError> for CommandError {
     fn from(error: SecretError) -> Self {
         let message = error.to_string();
+        if let SecretError::Store { fault, .. } = &error {
+            let kind = if fault.is_configuration() { ErrorKind::Usage } else { ErrorKind::Failed };
+            return fault.hints.iter().fold(CommandError::new(kind, message), |error, hint| error.hint(hint));
+        }
         let result = CommandError::new(ErrorKind::Usage, message)
             .hint("[run.secrets] in relman.toml says where secrets come from");
         match error {
             SecretError::File { source, .. } => result.caused_by(source),
+            SecretError::Store { .. } => result,
             SecretError::NotSet { .. } | SecretError::TooLong { .. } => result,
         }
     }

@@ -5,6 +5,7 @@
 //! `relman ledger import --from-hosts` has put it on record.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ use crate::domain::actor::Actor;
 use crate::domain::deployment::Offline;
 use crate::domain::id::{Digest, HostName};
 use crate::domain::release::ReleaseRef;
+use crate::domain::run::SecretRef;
 use crate::domain::target::Target;
 use crate::domain::version::Version;
 use crate::host::Task;
@@ -149,7 +151,7 @@ pub async fn run(means: Means<'_>, args: Args) -> Result<Report, CommandError> {
             reason: args.reason,
         },
         to: to.digest.clone(),
-        secrets: secrets(&means),
+        secrets: secrets(&means).await,
     };
     let names: Vec<HostName> = there.keys().cloned().collect();
     let task = Task::bare(Command::FallBack(Box::new(order)));
@@ -191,17 +193,26 @@ pub async fn run(means: Means<'_>, args: Args) -> Result<Report, CommandError> {
 
 const AFTERWARDS: &str = "when the ledger can be reached again: relman ledger import --from-hosts; until then these hosts obey no deploy";
 
-/// Those of now that can be resolved. A host that needs another one says so.
-fn secrets(means: &Means<'_>) -> BTreeMap<String, Secret> {
+/// Those of now that can be resolved, each by itself. A host that needs another one says so. A store is asked as well,
+/// since it may be there while the ledger is not, but it is not waited for.
+async fn secrets(means: &Means<'_>) -> BTreeMap<String, Secret> {
     let site = means.site;
-    match site.secrets.resolve(&site.run.secrets) {
-        Ok(secrets) => secrets,
-        Err(error) => {
-            means.progress.note(&format!("{error}; hosts go back without secrets where they can"));
-            BTreeMap::new()
-        }
-    }
+    let one = async |(name, reference): (&String, &SecretRef)| {
+        let asked = [(name.clone(), reference.clone())].into();
+        let found = tokio::time::timeout(PATIENCE, site.secrets.resolve(&asked)).await;
+        let why = match found {
+            Ok(Ok(found)) => return found.values,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("secret {name}: {reference} was not found within {} s", PATIENCE.as_secs()),
+        };
+        means.progress.note(&format!("{why}; hosts go back without it where they can"));
+        BTreeMap::new()
+    };
+    futures_util::future::join_all(site.run.secrets.iter().map(one)).await.into_iter().flatten().collect()
 }
+
+/// How long a store is waited for while hosts wait.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Why a host is not where it should be.
 fn not_there(seen: &Observation, to: &Digest) -> Option<String> {

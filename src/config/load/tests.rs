@@ -110,6 +110,22 @@ fn a_run_configuration_that_no_host_takes_is_refused_with_its_line() {
 }
 
 #[test]
+fn the_secrets_of_an_environment_win_and_are_checked_in_their_line() {
+    let good = SMALL.replace("port = 8000", "port = 8000\nsecrets = { A = \"env:A\", B = \"ssm:/b\" }")
+        + "secrets = { B = \"ssm:/other/b:7\", C = \"secretsmanager:c\" }\n";
+    let config = parse_with(&good, &[]).unwrap();
+    let run = config.run_in(config.environments.values().next().unwrap());
+    let shown: Vec<String> = run.secrets.iter().map(|(name, from)| format!("{name}={from}")).collect();
+    assert_eq!(shown, ["A=env:A", "B=ssm:/other/b:7", "C=secretsmanager:c"]);
+    let bad = SMALL.to_owned() + "secrets = { B = \"env:a b\" }\n";
+    let problems = parse_with(&bad, &[]).unwrap_err();
+    assert!(problems[0].contains("environments.production.secrets.B: is none of env:NAME"), "{problems:?}");
+    let bad = SMALL.to_owned() + "secrets = { B = \"ssm:hunter2hunter2\" }\n";
+    let problems = parse_with(&bad, &[]).unwrap_err();
+    assert!(problems[0].contains("environments.production.secrets.B") && !problems[0].contains("hunter2"));
+}
+
+#[test]
 fn variables_override_scalars() {
     let config = parse_with(
         SMALL,

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use super::{RunConfig, SecretRef};
+use super::RunConfig;
 
 /// Where secrets are in a container.
 pub const SECRETS_DIRECTORY: &str = "/run/secrets";
@@ -27,7 +27,7 @@ pub enum RunFault {
     #[error("holds a NUL byte")]
     Nul,
     /// A reference that names nothing which can be read.
-    #[error("is neither env:NAME nor file:PATH")]
+    #[error("is none of env:NAME, file:PATH, ssm:/PATH[:VERSION] and secretsmanager:NAME[:VERSION]")]
     NotAReference,
     /// `NAME_FILE` in `env`, and a secret `NAME`, which sets it too.
     #[error("is set by the secret of that name without _FILE already")]
@@ -123,13 +123,9 @@ impl RunConfig {
         }
         for (name, secret) in &self.secrets {
             let key = format!("secrets.{name}");
-            let good = match secret {
-                SecretRef::Env(variable) => is_variable(variable),
-                SecretRef::File(path) => !path.is_empty() && !path.contains(char::is_control),
-            };
             if !is_variable(name) {
                 fault(key, RunFault::NotAVariable);
-            } else if !good {
+            } else if !secret.is_good() {
                 fault(key, RunFault::NotAReference);
             }
         }
@@ -163,6 +159,7 @@ impl RunConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::run::SecretRef;
 
     type Change = fn(&mut RunConfig);
 

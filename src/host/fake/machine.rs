@@ -1,10 +1,12 @@
 //! One host: two slots, a fence, the committed slot and the open trial.
 
+use std::collections::BTreeMap;
+
 use crate::domain::deployment::Kind;
 use crate::domain::id::{Digest, Fence};
 use crate::host::wire::offline::{FallBack, Mark, Placed};
 use crate::host::wire::{
-    Authority, Command, Evidence, HostError, HostErrorCode, Observation, Slot, SlotView, TrialView,
+    Authority, Command, Evidence, HostError, HostErrorCode, Observation, Secret, Slot, SlotView, TrialView,
 };
 
 /// The state of a host; tests may change it to make drift.
@@ -22,6 +24,8 @@ pub struct Machine {
     pub committed: Option<Slot>,
     /// An open shift.
     pub trial: Option<TrialView>,
+    /// What the last prepare brought.
+    pub secrets: BTreeMap<String, Secret>,
     /// It went back without the ledger, which does not know yet.
     pub offline: Option<Mark>,
 }
@@ -83,6 +87,7 @@ impl Machine {
                 if let Some(name) = run.secrets.keys().find(|name| !secrets.contains_key(*name)) {
                     return Err(error(HostErrorCode::Refused, &format!("no value for secret {name}")));
                 }
+                self.secrets.clone_from(secrets);
                 self.prepare(authority, release, becomes_healthy)?;
             }
             Command::Discard { authority } => self.discard(authority)?,

@@ -1,10 +1,10 @@
 //! What an account answers: DynamoDB, S3, STS, and what stands between.
 
 use super::Case;
-use super::looks;
 use super::server::{Plan, Reply, meta};
+use super::{looks, secrets};
 
-const CLOUD: &str = "[ledger]\nurl = \"dynamodb:relman-ledger\"\n[artifacts]\nurl = \"s3://acme-artifacts/web\"\n\
+pub(super) const CLOUD: &str = "[ledger]\nurl = \"dynamodb:relman-ledger\"\n[artifacts]\nurl = \"s3://acme-artifacts/web\"\n\
                      [environments.production]\nvia = \"local\"\n";
 const HISTORY: &[&str] = &["history"];
 const HOLD: &[&str] = &["hold", "--reason", "fair"];
@@ -36,7 +36,10 @@ pub(super) fn cloud(
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [credentials(), tables(), looks::buckets(), looks::account()].into_iter().flatten().collect()
+    [credentials(), tables(), secrets::cases(), looks::buckets(), looks::account()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn credentials() -> Vec<Case> {

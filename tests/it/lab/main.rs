@@ -12,6 +12,8 @@ mod interrupted;
 #[cfg(test)]
 mod joins;
 #[cfg(test)]
+mod logins;
+#[cfg(test)]
 mod offline;
 #[cfg(test)]
 mod outside;

@@ -58,6 +58,7 @@ async fn a_redeploy_with_secrets_takes_the_values_of_now() {
     let secrets = crate::secrets::Secrets {
         variables: [("KEY".to_owned(), Secret::new("one-value".into()))].into(),
         root: "/".into(),
+        ..crate::secrets::Secrets::default()
     };
     world.site.secrets = std::sync::Arc::new(secrets);
     deploy(&world, "1.1.0").await.unwrap();
@@ -225,12 +226,12 @@ async fn a_dirty_tree_is_refused_before_the_lease_is_asked_for_and_by_a_dry_run_
 }
 
 /// Lets the ledger go away after this many more appends.
-fn crash_after(world: &World, appends: u32) {
+pub(super) fn crash_after(world: &World, appends: u32) {
     let (moment, transient) = (Moment::Before, false);
     world.ledger.inject(Fault { call: Call::Append, skip: appends, times: u32::MAX, moment, transient });
 }
 
-fn recover(world: &World) {
+pub(super) fn recover(world: &World) {
     world.ledger.heal();
     world.ledger.kill_holder(&world.stream());
     world.fleet.heal();
@@ -368,6 +369,7 @@ async fn invariant_10_a_resume_that_prepares_nothing_records_no_secret_either() 
     let secrets = crate::secrets::Secrets {
         variables: [("KEY".to_owned(), Secret::new("injected".into()))].into(),
         root: "/".into(),
+        ..crate::secrets::Secrets::default()
     };
     world.site.secrets = std::sync::Arc::new(secrets);
     crash_after(&world, 7);
