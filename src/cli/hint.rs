@@ -3,7 +3,7 @@
 use crate::domain::id::EnvironmentName;
 
 /// Verbs that act on or look at one environment, the one that is the default where none is named.
-const OF_ONE: [&str; 20] = [
+const OF_ONE: [&str; 21] = [
     "abort",
     "approve",
     "catch-up",
@@ -20,6 +20,7 @@ const OF_ONE: [&str; 20] = [
     "reject",
     "resume",
     "rollback",
+    "secrets sync",
     "show",
     "status",
     "unhold",
