@@ -238,6 +238,7 @@ impl<'a> Attempt<'a> {
             plan,
             run,
             deadline: self.deadline,
+            roll: &self.site,
         };
         match driver.drive(state).await {
             Ok(mut driven) => {

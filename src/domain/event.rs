@@ -40,6 +40,14 @@ impl StepError {
     /// The code of a release that did not become healthy, or did not stay so.
     pub const UNHEALTHY: &str = "unhealthy";
 
+    /// The code of a host that is there no more: it has left the group that scales.
+    pub const DEPARTED: &str = "departed";
+
+    /// Whether the host is there no more: nothing is left to do on it, and nothing it serves.
+    pub fn is_departed(&self) -> bool {
+        self.code == Self::DEPARTED
+    }
+
     /// Whether the host has to be brought forward again before the step can work.
     pub fn is_gone(&self) -> bool {
         self.code == Self::GONE

@@ -6,9 +6,10 @@ mod record;
 
 pub use end::behind;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::Roll;
 use super::lease::Held;
 use super::perform::{self, Means, Redact};
 use super::state::{self, Next, State};
@@ -60,6 +61,8 @@ pub struct Driver<'a> {
     pub run: &'a RunConfig,
     /// When to stop, by [`Clock::elapsed`].
     pub deadline: Option<Duration>,
+    /// Who tells whether a host that does not answer is there no more.
+    pub roll: &'a dyn Roll,
 }
 
 /// Why the driver stopped.
@@ -227,11 +230,20 @@ impl Run<'_> {
             _ => steps.iter().filter_map(|(_, step)| step.host().cloned()).collect(),
         };
         let replies = self.deed(&first, &hosts).await?;
+        let departed = self.departed(&hosts, &replies).await?;
+        let hosts: Vec<HostName> = hosts.into_iter().filter(|host| !departed.contains(host)).collect();
         let log = match &replies.log {
             Some(text) if !text.is_empty() => Some(self.store(self.redact.text(text).as_bytes()).await?),
             _ => None,
         };
         for (index, step) in &steps {
+            if let Some(host) = step.host().filter(|host| departed.contains(*host)) {
+                let message = format!("{host} has left its group: there is nothing left to do on it");
+                let error = StepError { code: StepError::DEPARTED.to_owned(), message, evidence: None };
+                let step = self.reference(*index, step, direction);
+                self.append(Event::StepFailed { step, error, log: log.clone() }).await?;
+                continue;
+            }
             let result = perform::judge(driver.plan, driver.fleet.sees(), step, &hosts, &replies.replies);
             let reference = self.reference(*index, step, direction);
             let event = match result {
@@ -249,15 +261,28 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Those of these hosts that failed because they are there no more. Nobody is asked where all went well.
+    async fn departed(&self, hosts: &[HostName], replies: &Replies) -> Result<BTreeSet<HostName>, Stop> {
+        let answered = |host: &&HostName| {
+            replies.replies.iter().any(|reply| reply.host == **host && reply.result.is_ok())
+        };
+        let failed: Vec<HostName> = hosts.iter().filter(|host| !answered(host)).cloned().collect();
+        // A step that asks no host is about none.
+        if failed.is_empty() || replies.replies.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        self.guarded(self.driver.roll.departed(&failed)).await
+    }
+
     /// The hosts that serve the candidate by now.
     fn shifted(&self) -> Vec<HostName> {
         let (plan, state) = (self.driver.plan, &self.driven.state);
-        let lagging = state.lagging(plan);
+        let (lagging, departed) = (state.lagging(plan), state.departed(plan));
         let done = plan.steps().zip(&state.steps).filter(|((_, step), at)| {
             matches!(step, Step::Shift { .. }) && at.forward == state::Progress::Done
         });
         let hosts = done.filter_map(|((_, step), _)| step.host().cloned());
-        hosts.filter(|host| !lagging.contains_key(host)).collect()
+        hosts.filter(|host| !lagging.contains_key(host) && !departed.contains(host)).collect()
     }
 
     fn reference(&self, index: StepIndex, step: &Step, direction: Direction) -> StepRef {

@@ -5,8 +5,11 @@
 
 mod lag;
 
+use std::collections::BTreeSet;
+
 use crate::domain::deployment::{Outcome, Verdict};
 use crate::domain::event::{Direction, Event, StepError};
+use crate::domain::id::HostName;
 use crate::domain::plan::{Plan, StepIndex};
 use crate::domain::step::Step;
 
@@ -95,6 +98,17 @@ impl State {
             .any(|((_, step), state)| step.host().is_some() && state.forward != Progress::Waiting)
     }
 
+    /// The hosts that are there no more.
+    pub fn departed<'a>(&self, plan: &'a Plan) -> BTreeSet<&'a HostName> {
+        let is_gone =
+            |progress: &Progress| matches!(progress, Progress::Failed(error) if error.is_departed());
+        plan.steps()
+            .zip(&self.steps)
+            .filter(|(_, at)| is_gone(&at.forward) || is_gone(&at.undo))
+            .filter_map(|((_, step), _)| step.host())
+            .collect()
+    }
+
     /// Whether one of these steps failed before in this direction.
     pub fn is_retrying(&self, indexes: &[StepIndex], direction: Direction) -> bool {
         let failed = |step: &StepState| match direction {
@@ -130,7 +144,8 @@ impl State {
             Event::StepFailed { step, error, .. } => {
                 if let Some(state) = self.steps.get_mut(step.index as usize) {
                     *state.side(step.direction) = Progress::Failed(error.clone());
-                    if step.direction == Direction::Forward && self.failure.is_none() {
+                    let tells = !error.is_departed();
+                    if tells && step.direction == Direction::Forward && self.failure.is_none() {
                         self.failure = Some((step.index, error.clone()));
                     }
                 }
@@ -188,7 +203,13 @@ pub fn next(plan: &Plan, state: &State) -> Next {
 
 fn forward(plan: &Plan, state: &State) -> Next {
     let lagging = state.lagging(plan);
+    let departed = state.departed(plan);
     if !state.committed {
+        if !departed.is_empty()
+            && !plan.steps().any(|(_, step)| step.host().is_some_and(|h| !departed.contains(h)))
+        {
+            return Next::RollBack { cause: "every host has left its group".to_owned() };
+        }
         if let Some(cause) = lag::not_allowed(plan, state, &lagging) {
             return Next::RollBack { cause };
         }
@@ -209,7 +230,7 @@ fn forward(plan: &Plan, state: &State) -> Next {
                 }
                 continue;
             }
-            if step.host().is_some_and(|host| lagging.contains_key(host)) {
+            if step.host().is_some_and(|host| lagging.contains_key(host) || departed.contains(host)) {
                 continue;
             }
             match &at.forward {
@@ -244,6 +265,7 @@ pub fn failure_line(step: &Step, error: &StepError) -> String {
 fn back(plan: &Plan, state: &State, requested: Option<Outcome>) -> Next {
     // A host that does not go back keeps no other host from going back.
     let mut exhausted: Vec<StepIndex> = Vec::new();
+    let departed = state.departed(plan);
     for range in plan.stage_indexes().into_iter().rev() {
         let mut open = Vec::new();
         for index in range {
@@ -251,7 +273,12 @@ fn back(plan: &Plan, state: &State, requested: Option<Outcome>) -> Next {
                 continue;
             };
             let lost = |index: &StepIndex| plan.step(*index).and_then(Step::host) == step.host();
-            if at.forward == Progress::Waiting || step.undo().is_none() || exhausted.iter().any(lost) {
+            let is_gone = step.host().is_some_and(|host| departed.contains(host));
+            if at.forward == Progress::Waiting
+                || step.undo().is_none()
+                || is_gone
+                || exhausted.iter().any(lost)
+            {
                 continue;
             }
             match at.undo {

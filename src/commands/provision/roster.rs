@@ -7,13 +7,14 @@
 use std::collections::BTreeSet;
 
 use crate::commands::error::chain;
-use crate::commands::{CommandError, Context, Infra};
+use crate::commands::{CommandError, Context, Infra, Site};
 use crate::config::Provision;
 use crate::domain::deployment::Kind;
 use crate::domain::id::{EnvironmentName, HostName, Stream};
 use crate::infra::Outputs;
 use crate::infra::inventory::{self, Expected, InventoryError, Joined, Listing};
 use crate::infra::members::GroupError;
+use crate::saga::Roll;
 
 /// Which hosts a verb needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,6 +254,23 @@ async fn known(
     let uncertain = one.symmetric_difference(&other).cloned().collect();
     let listing = Listing { hosts, group: listing.group };
     Ok(Roster { listing, uncertain, doubt: Some(doubt), ..Roster::default() })
+}
+
+/// An instance that is terminated while it is deployed to is no host that fails: scaling in is nobody's fault.
+#[async_trait::async_trait]
+impl Roll for Site {
+    async fn departed(&self, hosts: &[HostName]) -> BTreeSet<HostName> {
+        let (Some(infra), Some(roster)) = (&self.infra, &self.roster) else { return BTreeSet::new() };
+        let is_there = |joined: &Joined, host: &HostName| {
+            joined.hosts.iter().any(|one| one.name == *host)
+                || joined.unnamed.iter().any(|id| id == host.as_str())
+        };
+        match joined(infra, &roster.listing).await {
+            Ok(Some(joined)) => hosts.iter().filter(|host| !is_there(&joined, host)).cloned().collect(),
+            Err(Trouble::Listed(InventoryError::NoMembers { .. })) => hosts.iter().cloned().collect(),
+            Ok(None) | Err(_) => BTreeSet::new(),
+        }
+    }
 }
 
 /// The hosts that were there after the last apply that relman made, or at the last deployment: for when the outputs

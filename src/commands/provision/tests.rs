@@ -29,6 +29,7 @@ struct Land {
     world: World,
     infra: FakeInfra,
     groups: Arc<FakeGroups>,
+    leaves: members::Leaves,
 }
 
 /// An environment whose one host is there once its resource was made, and releases 1.0.0 and 1.1.0.
@@ -52,7 +53,7 @@ async fn land(provision: Provision) -> Land {
     world.site.fleet = Arc::new(FakeFleet::ready(&[]));
     world.release("1.0.0", &commit('a')).await;
     world.release("1.1.0", &commit('b')).await;
-    Land { world, infra: fake, groups }
+    Land { world, infra: fake, groups, leaves: members::Leaves::default() }
 }
 
 impl Land {

@@ -47,11 +47,17 @@ impl Run<'_> {
         }
         let task = perform::about(driver.plan, Command::Observe {});
         let plan = driver.plan;
-        // Nothing was begun on those that could not be asked in the first place.
-        let hosts: Vec<HostName> =
-            plan.hosts.iter().filter(|host| !plan.absent.contains_key(*host)).cloned().collect();
+        let departed = self.driven.state.departed(plan);
+        // Nothing was begun on those that could not be asked in the first place, and some are there no more.
+        let is_asked = |host: &&HostName| !plan.absent.contains_key(*host) && !departed.contains(*host);
+        let hosts: Vec<HostName> = plan.hosts.iter().filter(is_asked).cloned().collect();
         let replies = self.guarded(driver.fleet.perform(&hosts, &task)).await?;
+        let departed = self.departed(&hosts, &replies).await?;
         for Reply { host, result } in replies.replies {
+            if departed.contains(&host) {
+                self.driven.warnings.push(format!("{host} has left its group"));
+                continue;
+            }
             if let Err(why) = perform::returned(driver.plan, &host, &result) {
                 self.driven.not_returned.insert(host, why);
             }

@@ -21,10 +21,15 @@ impl State {
         if plan.kind == Kind::Rollback || self.rolling_back.is_some() {
             return Lagging::new();
         }
+        let departed = self.departed(plan);
         let pivot = plan.steps().find(|(_, step)| **step == Step::Commit).map_or(0, |(index, _)| index);
         let (mut lagging, mut exhausted) = (Lagging::new(), Lagging::new());
         for (index, step) in plan.steps() {
             let (Some(host), Some(at)) = (step.host(), self.steps.get(index as usize)) else { continue };
+            // It lags behind nobody, and takes no place of the budget.
+            if departed.contains(host) {
+                continue;
+            }
             let failed = matches!(at.forward, Progress::Failed(_));
             // Beyond the pivot what can be undone is tried again, and it was undone of a host that was left behind.
             let left = match step.undo() {
@@ -75,7 +80,9 @@ pub(super) fn not_allowed(plan: &Plan, state: &State, lagging: &Lagging) -> Opti
         return Some(format!("{cause} ({behind} hosts stay behind, and the failure budget is {budget})"));
     }
     let moves = |step: &Step| matches!(step, Step::Shift { .. });
-    let left = |step: &Step| step.host().is_some_and(|host| !lagging.contains_key(host));
+    let departed = state.departed(plan);
+    let left =
+        |step: &Step| step.host().is_some_and(|host| !lagging.contains_key(host) && !departed.contains(host));
     let none_left = !plan.steps().any(|(_, step)| moves(step) && left(step));
     none_left.then(|| format!("{cause} (no other host is left)"))
 }

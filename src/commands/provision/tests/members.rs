@@ -17,7 +17,11 @@ const GROUP: &str = "web-production";
 struct Part {
     whole: Arc<FakeFleet>,
     hosts: Vec<HostName>,
+    leaves: Leaves,
 }
+
+/// Who is terminated before which command, once.
+pub(super) type Leaves = Arc<std::sync::Mutex<Option<(&'static str, Box<dyn FnOnce() + Send>)>>>;
 
 #[async_trait::async_trait]
 impl Fleet for Part {
@@ -42,6 +46,10 @@ impl Fleet for Part {
     }
 
     async fn perform(&self, hosts: &[HostName], task: &Task) -> Replies {
+        let due = self.leaves.lock().unwrap().take_if(|(verb, _)| task.command.verb() == *verb);
+        if let Some((_, leave)) = due {
+            leave();
+        }
         self.whole.perform(hosts, task).await
     }
 }
@@ -59,9 +67,10 @@ async fn scaled(provision: Provision) -> Land {
         world.outputs.insert(CONFIG.into(), config);
     }
     land.groups.set(GROUP, &[A]);
+    let leaves = land.leaves.clone();
     land.world.site.infra.as_mut().unwrap().fleet = Arc::new(move |hosts| {
         let hosts = hosts.iter().map(|host| host.name.clone()).collect();
-        Ok(Arc::new(Part { whole: whole.clone(), hosts }))
+        Ok(Arc::new(Part { whole: whole.clone(), hosts, leaves: leaves.clone() }))
     });
     land
 }
@@ -98,6 +107,16 @@ impl Land {
 
     async fn lists(&self) -> usize {
         self.infra_kinds().await.into_iter().filter(|kind| *kind == "infra.hosts").count()
+    }
+
+    /// The host is terminated right before the first command of this name.
+    fn scales_in(&self, host: &'static str, before: &'static str, left: &'static [&'static str]) {
+        let (fleet, groups) = (self.world.fleet.clone(), self.groups.clone());
+        let leave = move || {
+            groups.set(GROUP, left);
+            fleet.set_reachable(host, false);
+        };
+        *self.leaves.lock().unwrap() = Some((before, Box::new(leave)));
     }
 
     fn stands(&self, id: &str, standing: Standing) {
@@ -352,4 +371,88 @@ async fn what_is_anothers_is_not_even_planned() {
     assert!(error.message.contains("of environment staging, and not of production"), "{error}");
     assert_eq!(land.counts(), (0, 0));
     assert!(land.infra_kinds().await.is_empty());
+}
+
+/// Scaling in is nobody's fault: it takes no place of the failure budget, and nothing goes back for it.
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_terminated_during_a_deploy_keeps_nobody_from_it() {
+    for before in ["prepare", "shift", "observe", "commit", "retire"] {
+        let mut land = scaled(Provision::Skip).await;
+        land.world.site.settings.bake_seconds = 1;
+        land.infra.somebody_applies().await;
+        land.groups.set(GROUP, &[A, B, C]);
+        land.deploys("1.0.0").await.unwrap();
+        land.scales_in(B, before, &[A, C]);
+        let report = land.deploys("1.1.0").await.unwrap_or_else(|error| panic!("{before}: {error}"));
+        land.all_serve(&[A, C], "1.1.0");
+        assert!(report.laggards.is_empty(), "{before}: who left is not behind: {:?}", report.laggards);
+        land.holds().await;
+        let seen = status::run(&land.world.context, &land.site(Hosts::Known).await.unwrap()).await.unwrap();
+        assert!(!seen.differs, "{before}");
+        // And on the way back.
+        let before = if before == "observe" { "shift" } else { before };
+        land.scales_in(C, before, &[A]);
+        land.rolls_back().await.unwrap_or_else(|error| panic!("back, {before}: {error}"));
+        land.all_serve(&[A], "1.0.0");
+        land.holds().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_that_fails_goes_back_on_those_that_are_left() {
+    let land = scaled(Provision::Skip).await;
+    land.infra.somebody_applies().await;
+    land.groups.set(GROUP, &[A, B, C]);
+    land.deploys("1.0.0").await.unwrap();
+    land.scales_in(B, "shift", &[A, C]);
+    land.world.fleet.fail(
+        C,
+        "shift",
+        9,
+        crate::host::fake::Effect::None,
+        crate::host::wire::HostErrorCode::Unhealthy,
+    );
+    let error = land.deploys("1.1.0").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Returned, "{error}");
+    land.all_serve(&[A, C], "1.0.0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_of_which_nobody_is_left_is_no_success() {
+    let land = scaled(Provision::Skip).await;
+    land.infra.somebody_applies().await;
+    land.deploys("1.0.0").await.unwrap();
+    land.scales_in(A, "prepare", &[]);
+    let error = land.deploys("1.1.0").await.unwrap_err();
+    assert!(error.message.contains("left its group"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_or_an_abort_does_without_the_instance_that_was_replaced_meanwhile() {
+    for goes_on in [true, false] {
+        let land = scaled(Provision::Skip).await;
+        land.infra.somebody_applies().await;
+        land.groups.set(GROUP, &[A, B]);
+        land.deploys("1.0.0").await.unwrap();
+        let interrupt = land.world.context.interrupt.clone();
+        *land.leaves.lock().unwrap() = Some(("shift", Box::new(move || interrupt.raise())));
+        let error = land.deploys("1.1.0").await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Interrupted, "{error}");
+        // The Auto Scaling group has put C in the place of B.
+        land.groups.set(GROUP, &[A, C]);
+        land.world.fleet.set_reachable(B, false);
+        let context =
+            Context { interrupt: crate::interrupt::Interrupt::default(), ..land.world.context.clone() };
+        let site = land.site(Hosts::Known).await.unwrap();
+        if goes_on {
+            crate::commands::resume::run(&context, &site, crate::commands::resume::Args::default())
+                .await
+                .unwrap();
+            land.all_serve(&[A], "1.1.0");
+        } else {
+            let args = crate::commands::abort::Args { reason: Some("enough".into()) };
+            crate::commands::abort::run(&context, &site, args).await.unwrap();
+            land.all_serve(&[A], "1.0.0");
+        }
+    }
 }
