@@ -5,7 +5,7 @@
 
 SETTINGS: origin (a bare repository), ref, sha, event, inputs, actor, vars, secrets, environments (their vars and
 secrets), root (a directory for the jobs), path (directories of stand-ins, put before PATH), environment (of the machine),
-registry, and cancel: {run, says}, which cancels the job when a step with this line has said this text.
+home (links in it to what the machine keeps), and cancel: {run, says}, which cancels the job when a step with this line has said this text.
 
 What is neither known to it nor stood in for, an action, an expression, a key of a step, fails the run. The result is JSON
 on standard output; what the steps say goes to root/log. docs/design/workflows-run-in-the-lab.md says what is left out.
@@ -58,6 +58,9 @@ class Job:
         self.workspace, self.temp, self.home = (self.root / part for part in ("work", "temp", "home"))
         for directory in (self.workspace, self.temp, self.home):
             directory.mkdir(parents=True)
+        for link, target in run.settings.get("home", {}).items():
+            (self.home / link).parent.mkdir(parents=True, exist_ok=True)
+            (self.home / link).symlink_to(target)
         self.contexts = base | {
             "vars": run.vars(own),
             "secrets": run.settings.get("secrets", {}) | own.get("secrets", {}),
@@ -78,14 +81,18 @@ class Job:
         known(step, STEP_KEYS, f"{self.name}: a step")
         title = step.get("name") or step.get("run") or step["uses"]
         env = {key: filled(value, contexts, self.state) for key, value in self.contexts.get("env", {}).items()}
-        contexts = contexts | {"env": env | {k: filled(v, contexts, self.state) for k, v in step.get("env", {}).items()}}
+        contexts = contexts | {
+            "env": env | {k: filled(v, contexts, self.state) for k, v in step.get("env", {}).items()}
+        }
         if not holds(step.get("if"), contexts, self.state):
             told.append({"step": title, "result": "skipped"})
             return
         began, outputs = time.monotonic(), {}
         self.run.say(f"== {self.run.name} / {self.name} / {title}")
         if "uses" in step:
-            code = self.action(step["uses"], {k: filled(v, contexts) for k, v in step.get("with", {}).items()}, contexts)
+            code = self.action(
+                step["uses"], {k: filled(v, contexts) for k, v in step.get("with", {}).items()}, contexts
+            )
         else:
             code = self.shell(step, contexts, outputs)
         result = "cancelled" if self.run.cancelled else "failure" if code else "success"
