@@ -114,7 +114,8 @@ class Job:
             "GITHUB_JOB": self.name,
             "RUNNER_TEMP": str(self.temp),
             "RUNNER_OS": "Linux",
-            "RUNNER_ENVIRONMENT": "github-hosted",
+            # The lab's ledger is a file outside of the workspace, which relman refuses on a machine of GitHub's.
+            "RUNNER_ENVIRONMENT": "self-hosted",
             "HOME": str(self.home),
         }
         settings = self.run.settings

@@ -21,11 +21,15 @@ struct Pipeline {
     root: PathBuf,
     moto: Agent,
     tests: PathBuf,
+    image: String,
+    /// Short, since ssh keeps sockets in the home of a job.
+    jobs: PathBuf,
 }
 
 /// Gives the hosts back as they were: other scenarios have another ledger.
 impl Drop for Pipeline {
     fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.jobs);
         self.lab.script(&["fresh", "host1"]);
         self.lab.script(&["fresh", "host2"]);
     }
@@ -40,7 +44,15 @@ impl Pipeline {
         let root = lab.state.join("pipeline");
         let _ = std::fs::remove_dir_all(&root);
         let moto = Agent::start(&lab);
-        let pipeline = Self { root, moto, tests: self::root().join("tests/pipeline"), lab };
+        let image = format!("pipeline-{}", &random()[..6]);
+        let pipeline = Self {
+            root,
+            moto,
+            tests: self::root().join("tests/pipeline"),
+            jobs: std::env::temp_dir().join(image.replace("pipeline", "jobs")),
+            image,
+            lab,
+        };
         pipeline.make_repository();
         pipeline.make_release();
         for (number, terraform) in [(1, "single"), (2, "ha")] {
@@ -79,7 +91,7 @@ impl Pipeline {
                 repository.display()
             ),
         );
-        let head = head(&self.lab, "pipeline").replace("[image]\n", "[image]\ncontext = \"app\"\n");
+        let head = head(&self.lab, &self.image).replace("[image]\n", "[image]\ncontext = \"app\"\n");
         let user = access(&self.lab);
         let user = user.split(", key").next().expect("it has a user");
         let environment = |name: &str, directory: &str, more: &str| {
@@ -144,11 +156,11 @@ impl Pipeline {
         let state = self.root.display();
         let mut settings = json!({
             "origin": format!("{state}/origin.git"), "ref": "refs/heads/main", "sha": sha, "event": "push",
-            "root": format!("{state}/run"), "path": [self.tests.join("stand-ins")], "home": {".cache/relman-lab": cache},
+            "root": self.jobs, "path": [self.tests.join("stand-ins")], "home": {".cache/relman-lab": cache, ".stand-in": format!("{state}/stand-in")},
             "environment": {"STAND_IN": format!("{state}/stand-in"), "STAND_IN_VENV": venv},
             "vars": {
                 "AWS_REGION": "us-east-1", "RELMAN_VERSION": "v0.1.0", "RELMAN_REGISTRY": self.lab.registry,
-                "RELMAN_IMAGE_REPOSITORY": format!("{}/pipeline", self.lab.registry), "BACKEND_HCL": "bucket = \"b\"",
+                "RELMAN_IMAGE_REPOSITORY": format!("{}/{}", self.lab.registry, self.image), "BACKEND_HCL": "bucket = \"b\"",
                 "RELMAN_LEDGER_URL": format!("sqlite:{state}/ledger.db"),
                 "RELMAN_ARTIFACTS_URL": format!("file:{state}/artifacts"),
             },
@@ -169,7 +181,7 @@ impl Pipeline {
             .stdin(Stdio::null())
             .output()
             .expect("python3 is there");
-        let log = shell(&self.root.join("run"), "tail -n 120 log");
+        let log = shell(&self.jobs, "tail -n 120 log");
         assert!(output.status.success(), "{}\n{log}", String::from_utf8_lossy(&output.stderr));
         let told: Value = serde_json::from_slice(&output.stdout).expect("the runner tells in JSON");
         println!("{workflow} {:.0?}: {told:#}", began.elapsed());
