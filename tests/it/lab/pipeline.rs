@@ -300,7 +300,7 @@ fn a_push_ends_in_served_traffic_and_what_fails_leaves_what_serves() {
 
     // Cancelled while production is worked on; it hears the first signal, and `resume` goes on.
     let second = at.change("feat: cancelled half-way");
-    let ended = at.run("deploy", &second, &json!({"cancel": {"run": "ci-deploy", "says": "production"}}));
+    let ended = at.run("deploy", &second, &json!({"cancel": {"run": "ci-deploy", "says": "host2: prepare"}}));
     ended.are(&[("staging", "success"), ("production", "cancelled")]);
     assert_eq!(ended.told["killed"], false, "{}", ended.log);
     ended.relman_ended_with(130);
