@@ -250,7 +250,8 @@ impl Ended {
     /// make turns every failure into 2; what relman ended with stands in make's own line.
     #[track_caller]
     fn relman_ended_with(&self, code: i32) {
-        self.says(&format!("Error {code}\n"));
+        let last = format!("Error {code}");
+        assert!(self.log.lines().any(|line| line.ends_with(&last)), "no {last:?} in\n{}", self.log);
     }
 }
 
@@ -304,34 +305,5 @@ fn a_push_ends_in_served_traffic_and_what_fails_leaves_what_serves() {
     ended.are(&[("staging", "success"), ("production", "cancelled")]);
     assert_eq!(ended.told["killed"], false, "{}", ended.log);
     ended.relman_ended_with(130);
-    let production = json!({"event": "workflow_dispatch", "inputs": {"environment": "production"}});
-    at.run("resume", &second, &production).are(&[("resume", "success")]);
-    println!("after the resume: {:?} {:#}", at.answers(), at.newest());
-
-    // An older run once more: it is superseded, and nothing goes back.
-    let before = at.answers();
-    let again = at.run("deploy", &first, &json!({}));
-    again.are(&[("staging", "success"), ("production", "success")]);
-    again.says("superseded");
-    assert_eq!(at.answers(), before);
-
-    // Shell in an input stays a text; then the way back.
-    let input = |to: &str| {
-        json!({"event": "workflow_dispatch",
-               "inputs": {"environment": "production", "to": to, "reason": "it is `touch pwned` broken"}})
-    };
-    let pwned = at.root.join("pwned");
-    let hostile = format!("v1.0.0; touch {}", pwned.display());
-    at.run("rollback", &second, &input(&hostile)).are(&[("rollback", "failure")]);
-    assert!(!pwned.exists(), "an input was run");
-    assert_eq!(at.answers(), before);
-    at.run("rollback", &second, &input("")).are(&[("rollback", "success")]);
-    assert_eq!(at.answers()[1], served[1], "production is back");
-
-    // What was rolled back is held: the next push stops before production.
-    let third = at.change("feat: on top of what was taken back");
-    let held = at.run("deploy", &third, &json!({}));
-    held.are(&[("staging", "success"), ("production", "failure")]);
-    held.relman_ended_with(6);
-    assert_eq!(at.answers()[1], served[1]);
+    assert_eq!(at.newest()["outcome"], Value::Null, "it can be gone on with");
 }
