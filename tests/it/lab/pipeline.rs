@@ -305,5 +305,7 @@ fn a_push_ends_in_served_traffic_and_what_fails_leaves_what_serves() {
     ended.are(&[("staging", "success"), ("production", "cancelled")]);
     assert_eq!(ended.told["killed"], false, "{}", ended.log);
     ended.relman_ended_with(130);
-    assert_eq!(at.newest()["outcome"], Value::Null, "it can be gone on with");
+    ended.says("production#2 was interrupted");
+    assert_eq!(at.newest()["id"], "production#2");
+    assert_eq!(at.answers()[1], served[1], "nothing was switched yet");
 }
