@@ -18,6 +18,8 @@ mod offline;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod pipeline;
+#[cfg(test)]
 mod playbook;
 #[cfg(test)]
 mod restart;

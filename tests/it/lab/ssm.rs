@@ -11,13 +11,13 @@ use super::support::site::{Site, access, head, host_line};
 const INSTANCE: &str = "i-0123456789abcdef0";
 
 /// moto with an agent on host1, until it is dropped.
-struct Agent {
+pub(super) struct Agent {
     process: Child,
     endpoint: String,
 }
 
 impl Agent {
-    fn start(lab: &Lab) -> Self {
+    pub(super) fn start(lab: &Lab) -> Self {
         let way =
             format!("{INSTANCE}=ssh -o BatchMode=yes -F '{}' host1 sudo sh -s", lab.ssh_config.display());
         let mut process = Command::new(root().join("tests/aws/serve"))
@@ -34,7 +34,7 @@ impl Agent {
         Self { process, endpoint: ready.expect("moto listens") }
     }
 
-    fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         let of_nobody = [
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
