@@ -6,7 +6,10 @@ use super::attempt::{Ask, Attempt};
 use super::error::ErrorKind;
 use super::outcome::{Report, ReportResult, conclude};
 use super::{CommandError, Context, Site};
+use crate::domain::deployment::{Deployment, Kind, Phase};
+use crate::domain::freeze;
 use crate::domain::id::DeploymentNumber;
+use crate::domain::record::EnvironmentRecord;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +32,34 @@ pub async fn run(context: &Context, site: &Site, args: Args) -> Result<Report, C
     result
 }
 
+/// While it waited for people the world went on: what came since its start keeps it from going on as it would have kept
+/// it from starting. What was there at its start it was admitted in spite of.
+fn still_admitted(
+    context: &Context,
+    site: &Site,
+    environment: &EnvironmentRecord,
+    active: &Deployment,
+) -> Result<(), CommandError> {
+    let id = format!("{}#{}", site.name, active.number);
+    let refused = |why: String| CommandError::new(ErrorKind::Refused, format!("{id} does not go on: {why}"));
+    if let Some(hold) = environment.hold.as_ref().filter(|hold| hold.since >= active.started_at) {
+        let why = format!("{} is on hold since then, by {}: {}", site.name, hold.actor.name, hold.reason);
+        return Err(refused(why)
+            .hint("relman unhold --reason '…': lift it")
+            .hint("relman abort --reason '…': it is not to go on at all"));
+    }
+    let windows = &site.settings.freeze;
+    let now = freeze::in_force(windows, context.clock.now());
+    if let Some((window, until)) =
+        now.filter(|found| freeze::in_force(windows, active.started_at) != Some(*found))
+    {
+        return Err(refused(format!("deploys are frozen until {until}: {}", window.reason))
+            .hint("the same again when that is over")
+            .hint("relman abort --reason '…', then relman deploy --override-freeze --reason '…': when it cannot wait"));
+    }
+    Ok(())
+}
+
 async fn resume(attempt: &Attempt<'_>, args: Args) -> Result<Report, CommandError> {
     let (context, site) = (attempt.context, &attempt.site);
     let environment = context.environment(&attempt.stream).await?;
@@ -48,6 +79,11 @@ async fn resume(attempt: &Attempt<'_>, args: Args) -> Result<Report, CommandErro
         report.notes.push(format!("no deployment of {} is unfinished", site.name));
         return Ok(report);
     };
+    // In these no request has reached the release yet: to stop costs nobody anything.
+    let has_waited = active.approval.is_some() && matches!(active.phase, Phase::Waiting | Phase::Preparing);
+    if has_waited && active.kind != Kind::Rollback {
+        still_admitted(context, site, &environment, &active)?;
+    }
     match attempt.take_over(&active, None).await? {
         Some(done) => conclude(context, site, done).await,
         None => Err(CommandError::new(

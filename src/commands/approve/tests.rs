@@ -1,11 +1,19 @@
 //! Who may let a deployment go on, and what a deployment that waits does not do.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::*;
+use crate::clock::Clock;
 use crate::commands::deploy::{Args as DeployArgs, run as deploy_with};
 use crate::commands::testing::{World, commit};
 use crate::commands::{abort, resume, rollback};
 use crate::domain::actor::{Actor, ActorSource};
 use crate::domain::deployment::ApprovalRule;
+use crate::domain::event::Event;
+use crate::domain::freeze::Freeze;
+use crate::domain::id::Token;
+use crate::domain::time::Timestamp;
 
 fn sts(name: &str) -> Actor {
     Actor { name: name.to_owned(), source: ActorSource::Sts, run_url: None }
@@ -178,4 +186,65 @@ async fn invariant_3_no_step_begins_while_a_deployment_waits() {
     attempt.append(Event::StepStarted { step, exposes: false }).await.unwrap_err();
     attempt.append(Event::Committed { deployment: 2 }).await.unwrap_err();
     attempt.end().await;
+}
+
+/// Two hours later by the wall clock.
+struct Later(Arc<dyn Clock>);
+
+#[async_trait::async_trait]
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        Timestamp::new(self.0.now().utc() + chrono::Duration::hours(2))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration).await;
+    }
+
+    fn token(&self) -> Token {
+        self.0.token()
+    }
+}
+
+/// What came while it waited keeps it from going on, approved or not; what it was started in spite of does not.
+#[tokio::test(start_paused = true)]
+async fn a_hold_or_a_freeze_that_came_meanwhile_keeps_it_from_going_on() {
+    let mut world = world(1, false, &[]).await;
+    wait_for_it(&world, world.context.actor.clone()).await;
+    approve_by(&world, sts("bob")).await.unwrap();
+    let held = world.context.draft(Event::HoldSet { reason: "the database moves".into() });
+    world.context.ledger.append(&world.stream(), None, held).await.unwrap();
+    let error = resume_it(&world).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused, "{error}");
+    assert!(
+        error.message.contains("the database moves") && error.hints[0].contains("relman unhold"),
+        "{error:?}"
+    );
+    assert_eq!(serving(&world), "1.0.0");
+    let lifted = world.context.draft(Event::HoldLifted { reason: "moved".into() });
+    world.context.ledger.append(&world.stream(), None, lifted).await.unwrap();
+
+    let start = chrono::Utc::now();
+    world.context.clock = Arc::new(Later(world.context.clock.clone()));
+    let window = |from_hours: i64| {
+        let at = |hours: i64| (start + chrono::Duration::hours(hours)).format("%Y-%m-%d %H:%M").to_string();
+        vec![Freeze {
+            from: at(from_hours).parse().unwrap(),
+            until: at(9).parse().unwrap(),
+            zone: "UTC".parse().unwrap(),
+            reason: "the year ends".into(),
+        }]
+    };
+    world.site.settings.freeze = window(1);
+    let error = resume_it(&world).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused, "{error}");
+    assert!(error.message.contains("the year ends"), "{error}");
+    world.site.settings.freeze = window(-1);
+    // It was in force at the start already: whoever started it said so.
+    resume_it(&world).await.unwrap();
+    assert_eq!(serving(&world), "1.1.0");
 }
