@@ -32,6 +32,7 @@ module "ledger" {
   partition           = local.partition
   table_file          = "${path.module}/../../ledger-schema/dynamodb/table.json"
   table_name          = var.ledger_table_name
+  ledger_id           = var.ledger_id
   deletion_protection = var.deletion_protection
   force_destroy       = var.force_destroy
   bucket_policy       = var.bucket_policies

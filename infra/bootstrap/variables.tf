@@ -70,6 +70,17 @@ variable "ledger_table_name" {
   default     = null
 }
 
+variable "ledger_id" {
+  description = "The id of a ledger that moves into this table (relman ledger migrate), 32 hex digits; null draws one. It counts when the table is made, and never after."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ledger_id == null || can(regex("^[0-9a-f]{32}$", var.ledger_id))
+    error_message = "ledger_id is 32 hex digits: [ledger] id of relman.toml, or what relman ledger migrate says."
+  }
+}
+
 variable "repository_name" {
   description = "Name of the image repository; null takes the service's."
   type        = string

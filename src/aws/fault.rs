@@ -206,11 +206,17 @@ impl Fault {
             }
             FaultKind::Unknown => &["aws sts get-caller-identity: who AWS takes you for"],
             FaultKind::Denied => {
+                let on = match self.action.split(':').next() {
+                    Some("dynamodb") => "on this table",
+                    Some("s3") => "on this bucket",
+                    Some("ssm") if self.action.contains("Command") => {
+                        "on relman's document and on the instances, by their tags"
+                    }
+                    Some("autoscaling") => "on all resources",
+                    _ => "on what is named above",
+                };
                 return vec![
-                    format!(
-                        "give {} to the role on this table or bucket; infra/bootstrap has the policies",
-                        self.permission()
-                    ),
+                    format!("give {} to the role {on}; infra/bootstrap has the policies", self.permission()),
                     "aws sts get-caller-identity: which role this is".to_owned(),
                 ];
             }

@@ -313,12 +313,15 @@ impl Wire {
     }
 
     /// What the machines of an environment are made from, if relman knows. Nothing is asked of it or of any host.
-    pub fn infra_of(&self, name: &EnvironmentName) -> Option<Infra> {
-        let settings = self.settings(name).ok()?;
+    ///
+    /// # Errors
+    /// When there is no such environment, or what is said of the way to its hosts cannot be.
+    pub fn infra_of(&self, name: &EnvironmentName) -> Result<Option<Infra>, CommandError> {
+        let settings = self.settings(name)?;
         // Of no ledger: nobody is reached in its name.
         let (ledger, service) = (self.clock.token(), self.config().service.name.clone());
         let identity = Identity { ledger, service, environment: name.clone() };
-        self.infra(settings, &self.route(identity, settings, None).ok()?)
+        Ok(self.infra(settings, &self.route(identity, settings, None)?))
     }
 
     /// Where references to secrets lead from here.

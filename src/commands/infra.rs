@@ -46,7 +46,7 @@ pub struct Report {
     pub location: String,
     /// What came of it.
     pub result: ReportResult,
-    /// Whether infrastructure and configuration differed.
+    /// Whether infrastructure and configuration differed; outputs alone do not count.
     pub differs: bool,
     /// Resources to be made.
     pub created: u32,
@@ -64,28 +64,28 @@ pub struct Report {
     pub state: Option<StateId>,
 }
 
-fn infra(site: &Site) -> Result<&Infra, CommandError> {
-    site.infra.as_ref().ok_or_else(|| {
-        let text = format!("{} has no infrastructure that relman knows", site.name);
+fn infra<'a>(name: &EnvironmentName, infra: Option<&'a Infra>) -> Result<&'a Infra, CommandError> {
+    infra.ok_or_else(|| {
+        let text = format!("{name} has no infrastructure that relman knows");
         CommandError::new(ErrorKind::Usage, text)
-            .hint(format!("[environments.{}.terraform] in relman.toml names its directory", site.name))
+            .hint(format!("[environments.{name}.terraform] in relman.toml names its directory"))
     })
 }
 
 fn report(
     context: &Context,
-    site: &Site,
+    (name, infra): (&EnvironmentName, &Infra),
     result: ReportResult,
     changes: Changes,
     state: Option<StateId>,
-) -> Result<Report, CommandError> {
-    Ok(Report {
+) -> Report {
+    Report {
         schema: 1,
         service: context.service.clone(),
-        environment: site.name.clone(),
-        location: infra(site)?.port.location(),
+        environment: name.clone(),
+        location: infra.port.location(),
         result,
-        differs: changes.differs(),
+        differs: changes.has_moved(),
         created: changes.created(),
         updated: changes.updated(),
         deleted: changes.deleted(),
@@ -93,19 +93,24 @@ fn report(
         outputs: changes.outputs,
         drifted: changes.drifted,
         state,
-    })
+    }
 }
 
-/// Plans, and changes nothing: `plan` and `drift`.
+/// Plans, and changes nothing: `plan` and `drift`. Neither ledger nor hosts are asked for anything.
 ///
 /// # Errors
 /// When it cannot be planned.
-pub async fn plan(context: &Context, site: &Site, lock: Locking) -> Result<Report, CommandError> {
-    let infra = infra(site)?;
+pub async fn plan(
+    context: &Context,
+    name: &EnvironmentName,
+    known: Option<&Infra>,
+    lock: Locking,
+) -> Result<Report, CommandError> {
+    let infra = infra(name, known)?;
     let changes = infra.port.plan(lock, &context.interrupt).await?.changes().clone();
     let state = infra.port.state().await?;
     let result = if changes.applicable { ReportResult::Planned } else { ReportResult::NothingToDo };
-    report(context, site, result, changes, state)
+    Ok(report(context, (name, infra), result, changes, state))
 }
 
 /// Plans and applies, under the deploy lock.
@@ -113,7 +118,7 @@ pub async fn plan(context: &Context, site: &Site, lock: Locking) -> Result<Repor
 /// # Errors
 /// When it is not as the configuration says afterwards.
 pub async fn apply(context: &Context, site: &Site, args: Args) -> Result<Report, CommandError> {
-    let port = infra(site)?.clone();
+    let port = infra(&site.name, site.infra.as_ref())?.clone();
     let ask = Ask { purpose: "infra apply".to_owned(), wait: args.lock_wait, ..Ask::default() };
     let attempt = Attempt::begin(context, site, ask).await?;
     let wish = Wish { wait: args.lock_wait, may_destroy: args.yes, skip_settled: false };
@@ -122,11 +127,12 @@ pub async fn apply(context: &Context, site: &Site, args: Args) -> Result<Report,
         Err(error) => Err(error),
     };
     attempt.end().await;
-    match result? {
-        Brought::Applied(changes, state) => report(context, site, ReportResult::Applied, changes, state),
-        Brought::Same(changes, state) => report(context, site, ReportResult::NothingToDo, changes, state),
-        Brought::Settled(_) => report(context, site, ReportResult::NothingToDo, Changes::default(), None),
-    }
+    let of = (&site.name, &port);
+    Ok(match result? {
+        Brought::Applied(changes, state) => report(context, of, ReportResult::Applied, changes, state),
+        Brought::Same(changes, state) => report(context, of, ReportResult::NothingToDo, changes, state),
+        Brought::Settled(_) => report(context, of, ReportResult::NothingToDo, Changes::default(), None),
+    })
 }
 
 /// A deployment that was left in the middle has hosts that must not move below it.

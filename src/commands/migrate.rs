@@ -147,21 +147,28 @@ impl Job<'_> {
         if from.to_string() == self.to {
             return Err(CommandError::new(ErrorKind::Usage, format!("the ledger is at {from} already")));
         }
+        let old = source.id().await?;
+        let elsewhere = |error: CommandError| {
+            let error = error.hint("name a place where no ledger is yet");
+            match self.to.starts_with("dynamodb:") {
+                true => error.hint(format!(
+                    "infra/bootstrap makes a table for this very ledger with -var ledger_id={old}, where it made none yet"
+                )),
+                false => error,
+            }
+        };
         let new = target.id().await.map_err(|error| match error {
-            LedgerError::Unusable { .. } => CommandError::new(ErrorKind::Usage, error.to_string())
-                .hint("name a place where no ledger is yet"),
+            LedgerError::Unusable { .. } => elsewhere(CommandError::new(ErrorKind::Usage, error.to_string())),
             error => error.into(),
         })?;
-        let old = source.id().await?;
         if old != new {
-            return Err(CommandError::new(
+            return Err(elsewhere(CommandError::new(
                 ErrorKind::Usage,
                 format!(
                     "{} is ledger {new}, and {from} is ledger {old}: every chain begins with that id",
                     self.to
                 ),
-            )
-            .hint("name a place where no ledger is yet"));
+            )));
         }
         for stream in source.streams().await? {
             if stream.service != self.context.service {

@@ -92,7 +92,13 @@ impl Changes {
         self.count("delete")
     }
 
-    /// Whether the infrastructure is not as the configuration says.
+    /// Whether machines and what is around them are not as the configuration says. Outputs alone are not meant: those of a
+    /// group that scales by itself name other hosts after each scaling.
+    pub fn has_moved(&self) -> bool {
+        !self.resources.is_empty() || !self.drifted.is_empty()
+    }
+
+    /// Whether there is anything to apply, or was changed beside the configuration.
     pub fn differs(&self) -> bool {
         self.applicable || !self.drifted.is_empty()
     }

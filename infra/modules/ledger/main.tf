@@ -81,14 +81,23 @@ resource "aws_dynamodb_table_item" "ledger" {
   item = jsonencode({
     (local.keys["HASH"])  = { S = "META" }
     (local.keys["RANGE"]) = { S = "SCHEMA" }
-    ledger_id             = { S = replace(uuid(), "-", "") }
+    ledger_id             = { S = terraform_data.ledger_id.output }
     schema_version        = { N = "1" }
     min_client            = { S = "0.1.0" }
   })
 
   lifecycle {
-    # The id is drawn once.
     ignore_changes = [item]
+  }
+}
+
+# Kept apart: an item that was lost comes back with the id that it had.
+resource "terraform_data" "ledger_id" {
+  input = coalesce(var.ledger_id, replace(uuid(), "-", ""))
+
+  lifecycle {
+    # It is drawn once.
+    ignore_changes = [input]
   }
 }
 

@@ -24,6 +24,12 @@ variable "table_name" {
   default     = null
 }
 
+variable "ledger_id" {
+  description = "The id of a ledger that moves here, 32 hex digits; null draws one."
+  type        = string
+  default     = null
+}
+
 variable "deletion_protection" {
   description = "Refuse to delete the table."
   type        = bool

@@ -33,7 +33,7 @@ pub(super) async fn doctor(run: &Run, args: args::Doctor) -> Result<u8, CommandE
 
 async fn parts(wire: &Wire, all: bool) -> Parts {
     let context = wire.context(Access::Read);
-    let infra = wire.environment(None).ok().and_then(|name| wire.infra_of(&name));
+    let infra = wire.environment(None).ok().and_then(|name| wire.infra_of(&name).ok().flatten());
     // To read outputs would initialise it, and here nothing is changed.
     let usable = match &infra {
         Some(infra) => infra.port.validate().await.map_err(CommandError::from),

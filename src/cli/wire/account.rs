@@ -82,7 +82,7 @@ impl Wire {
         settings: &Environment,
     ) -> Option<(String, Vec<(HostName, String)>)> {
         let given = settings.access.ssm_document.clone();
-        let Some(infra) = self.infra_of(name) else {
+        let Some(infra) = self.infra_of(name).ok().flatten() else {
             let hosts = settings.hosts.iter().map(|host| (host.name.clone(), host.address.clone()));
             return Some((given.unwrap_or_else(|| DOCUMENT.to_owned()), hosts.collect()));
         };

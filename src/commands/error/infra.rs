@@ -31,6 +31,9 @@ impl From<InfraError> for CommandError {
             InfraError::Stopped { .. } => CommandError::new(ErrorKind::Interrupted, message)
                 .detail("Terraform ended itself: what it had done is in the state.")
                 .hint("relman infra plan: what is left to do"),
+            // What could not even be planned is planned no better a second time.
+            InfraError::Failed { what, .. } if !what.starts_with("terraform apply") => failed()
+                .hint("mend what Terraform says (its configuration, variables by var_files of environments.NAME.terraform, credentials), then run the same again"),
             InfraError::Failed { .. } => failed().hint("relman infra plan: what is left to do"),
             InfraError::Unreadable { source, .. } => failed().caused_by(source).hint(
                 "run that command by hand: with -json it must print JSON and nothing else; relman doctor",
@@ -224,9 +227,16 @@ mod tests {
             (InfraError::Stale { directory: place() }.into(), ErrorKind::Failed, "planned anew"),
             (InfraError::Stopped { what: place() }.into(), ErrorKind::Interrupted, "relman infra plan"),
             (
-                InfraError::Failed { what: place(), said: "x".into(), log: "x".into() }.into(),
+                InfraError::Failed { what: "terraform apply in x".into(), said: "x".into(), log: "x".into() }
+                    .into(),
                 ErrorKind::Failed,
                 "relman infra plan",
+            ),
+            (
+                InfraError::Failed { what: "terraform plan in x".into(), said: "x".into(), log: "x".into() }
+                    .into(),
+                ErrorKind::Failed,
+                "then run the same again",
             ),
             (InventoryError::NeverApplied.into(), ErrorKind::Failed, "relman infra apply"),
             (InventoryError::NoOutput.into(), ErrorKind::Usage, "relman_hosts"),

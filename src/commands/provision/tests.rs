@@ -258,7 +258,7 @@ async fn a_dry_run_plans_both_and_changes_neither() {
 async fn the_verbs_plan_apply_and_tell_drift() {
     let land = land(Provision::Skip).await;
     let (context, site) = (&land.world.context, &land.world.site);
-    let planned = infra::plan(context, site, NOW).await.unwrap();
+    let planned = infra::plan(context, &site.name, site.infra.as_ref(), NOW).await.unwrap();
     assert_eq!((planned.result, planned.differs, planned.created), (infra::ReportResult::Planned, true, 1));
     assert_eq!(planned.state, None);
     let applied = infra::apply(context, site, infra::Args::default()).await.unwrap();
@@ -268,7 +268,7 @@ async fn the_verbs_plan_apply_and_tell_drift() {
     assert_eq!((again.result, again.differs), (infra::ReportResult::NothingToDo, false));
     assert_eq!(land.infra_kinds().await, ["infra.started", "infra.applied"]);
     land.infra.lose("vm").await;
-    assert!(infra::plan(context, site, NOW).await.unwrap().differs);
+    assert!(infra::plan(context, &site.name, site.infra.as_ref(), NOW).await.unwrap().differs);
     land.holds().await;
 }
 
@@ -289,7 +289,8 @@ async fn no_apply_below_a_deployment_that_has_not_ended() {
 #[tokio::test(start_paused = true)]
 async fn an_environment_without_a_configuration_says_where_to_name_it() {
     let world = World::new(&["web-1"], None);
-    let error = infra::plan(&world.context, &world.site, NOW).await.unwrap_err();
+    let error =
+        infra::plan(&world.context, &world.site.name, world.site.infra.as_ref(), NOW).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Usage);
     assert!(error.hints[0].contains("[environments.production.terraform]"));
 }

@@ -88,7 +88,7 @@ impl Api {
                     pause *= 2;
                 }
                 // It may have taken it.
-                (_, FaultKind::NoAnswer | FaultKind::Server) => {
+                (_, FaultKind::NoAnswer | FaultKind::Server | FaultKind::NotAws) => {
                     return Err(no_answer(&format!("{fault}: whether the host acts is not known")));
                 }
                 _ => return Err(unreachable(&fault)),

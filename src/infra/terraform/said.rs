@@ -30,7 +30,12 @@ pub(super) fn plain(text: &str) -> String {
 
 /// The first error with its explanation, in one line; none where nothing was said.
 pub(super) fn first_error(text: &str) -> Option<String> {
-    let mut lines = text.lines().skip_while(|line| !line.starts_with("Error: "));
+    // It comes before the errors that it tells of, and says nothing of its own.
+    let is_preamble = |line: &str| line.starts_with("Error: Terraform encountered problems during initiali");
+    let is_error = |line: &&str| line.starts_with("Error: ");
+    let only_preamble = text.lines().filter(is_error).all(is_preamble);
+    let is_first = |line: &str| line.starts_with("Error: ") && (only_preamble || !is_preamble(line));
+    let mut lines = text.lines().skip_while(|line| !is_first(line));
     let title = lines.next().and_then(|line| line.strip_prefix("Error: "));
     let words: Vec<&str> = match title {
         Some(title) => std::iter::once(title)
@@ -176,6 +181,13 @@ mod tests {
             first_error(&plain(text)).unwrap(),
             "local-exec provisioner error with terraform_data.x, exit status 1"
         );
+        let preamble = "Error: Terraform encountered problems during initialisation, including problems\nwith the configuration, described below.\n\n";
+        assert_eq!(
+            first_error(&format!("{preamble}Error: Unclosed configuration block\n\n  on main.tf line 1"))
+                .unwrap(),
+            "Unclosed configuration block on main.tf line 1"
+        );
+        assert!(first_error(preamble).unwrap().starts_with("Terraform encountered problems"));
         assert_eq!(first_error(" \n"), None);
         assert_eq!(
             first_error("No state file was found!\n\nState management").unwrap(),

@@ -171,7 +171,7 @@ pub(super) fn cases() -> Vec<Case> {
             "a provider whose credentials have expired",
             PLAN,
             1,
-            &["terraform plan", "infra", "ExpiredToken", "relman infra plan"],
+            &["terraform plan", "infra", "ExpiredToken", "run the same again"],
             ("plan", 1, "", expired),
         ),
         case(
