@@ -119,6 +119,12 @@ def test_an_environment_writes_no_other_environments_stream(bootstrapped):
     assert [k for k in written("deploy-production") if "staging" in k] == []
 
 
+@pytest.mark.parametrize(("role", "others"), [("deploy-staging", {"production"}), ("build", {"staging", "production"})])
+def test_nobody_puts_an_anchor_for_another_environment(bootstrapped, role, others):
+    denied = [s for s in statements(bootstrapped, role) if s["Effect"] == "Deny" and s["Action"] == ["s3:PutObject"]]
+    assert {r.split("anchors/web/")[1] for s in denied for r in s["Resource"]} == {f"{other}/*" for other in others}
+
+
 def test_an_environment_reads_the_others(bootstrapped):
     """For `after`, `deploy --from` and `verify`."""
     read = {

@@ -54,6 +54,19 @@ locals {
     },
   ]
 
+  # An anchor proves what an environment's ledger was; once put it stays for its retention, so nobody puts one for another.
+  anchors_of_others = {
+    for e in concat(keys(var.environments), [""]) : e => [
+      for other in setsubtract(keys(var.environments), [e]) : "${var.artifacts_bucket_arn}/*anchors/${var.service}/${other}/*"
+    ]
+  }
+  anchors_stay = {
+    for e, others in local.anchors_of_others : e => [
+      for resource in [others] : { Sid = "AnchorsOfOthers", Effect = "Deny", Action = ["s3:PutObject"], Resource = resource }
+      if length(resource) > 0
+    ]
+  }
+
   registry_login = {
     Sid      = "RegistryLogin"
     Effect   = "Allow"
@@ -87,7 +100,7 @@ locals {
     },
     local.ledger_facts,
     local.ledger_id_stays,
-  ], local.artifacts)
+  ], local.artifacts, local.anchors_stay[""])
 
   deploy = {
     for name, e in var.environments : name => concat([
@@ -192,6 +205,6 @@ locals {
         Resource  = [var.state.kms_key_arn]
         Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
       },
-    ], local.artifacts)
+    ], local.artifacts, local.anchors_stay[name])
   }
 }

@@ -63,16 +63,21 @@ impl Store {
         let mut store =
             Self { client, table: target.table.clone(), location, id: unset, writable, clock, tried };
         let mut meta = store.item(items::meta()).await?;
-        if meta.is_none() && writable {
-            // A ledger that has streams and does not say who it is has lost an item: another id would break each chain.
+        if meta.is_none() {
+            // A ledger that has streams and does not say who it is has lost an item: another id would break each chain,
+            // and who only reads would take each of them for one that was tampered with.
             let founded = !store.range_of_streams(1).await?.is_empty();
-            if !founded {
+            if !founded && writable {
                 store.make().await?;
             }
             // Whoever was first decides which id it has; and who found streams may have looked before that.
-            meta = store.item(items::meta()).await?;
+            if founded || writable {
+                meta = store.item(items::meta()).await?;
+            }
             if founded && meta.is_none() {
-                return Err(store.unusable("it has streams, and the item META SCHEMA is gone".to_owned()));
+                let gone = "it has streams, and the item META SCHEMA is gone, which says who it is: put it back with \
+                            the id that it had (docs/runbook.md, \"The ledger does not say who it is\")";
+                return Err(store.unusable(gone.to_owned()));
             }
         }
         let Some(meta) = meta else { return Ok(store) };
