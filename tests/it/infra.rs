@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for no tests")]
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -53,6 +53,22 @@ impl Place {
         command
     }
 
+    /// An apply that has begun to make something and does not come to its end.
+    fn apply_without_end(&self) -> Child {
+        let (begun, pipe) = (self.path().join("begun"), self.path().join("pipe"));
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let shell = format!("touch {}; exec cat {}", begun.display(), pipe.display());
+        self.write(&format!(
+            "resource \"terraform_data\" \"slow\" {{\n  provisioner \"local-exec\" {{\n    command = \"{shell}\"\n  }}\n}}"
+        ));
+        let mut applying = self.command(&["infra", "apply"]).spawn().unwrap();
+        while !begun.exists() {
+            assert_eq!(applying.try_wait().unwrap(), None, "it ended before it began");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        applying
+    }
+
     fn run(&self, arguments: &[&str], code: i32) -> (String, String) {
         let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
         let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
@@ -91,17 +107,7 @@ fn it_is_planned_applied_recorded_and_compared() {
 #[ignore = "needs terraform: make test-terraform"]
 fn a_lock_is_explained_and_an_interrupt_frees_it() {
     let place = Place::new();
-    let (begun, pipe) = (place.path().join("begun"), place.path().join("pipe"));
-    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    let shell = format!("touch {}; exec cat {}", begun.display(), pipe.display());
-    place.write(&format!(
-        "resource \"terraform_data\" \"slow\" {{\n  provisioner \"local-exec\" {{\n    command = \"{shell}\"\n  }}\n}}"
-    ));
-    let mut applying = place.command(&["infra", "apply"]).spawn().unwrap();
-    while !begun.exists() {
-        assert_eq!(applying.try_wait().unwrap(), None, "it ended before it began");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let mut applying = place.apply_without_end();
     let (_, locked) = place.run(&["infra", "plan"], 1);
     let lock = locked.lines().find_map(|line| line.trim().strip_prefix("Lock: ")).unwrap();
     assert!(locked.contains(&format!("Hint: terraform -chdir=infra force-unlock {lock}")), "{locked}");
@@ -119,17 +125,7 @@ fn a_lock_is_explained_and_an_interrupt_frees_it() {
 #[ignore = "needs terraform: make test-terraform"]
 fn a_killed_relman_lets_terraform_end_in_order() {
     let place = Place::new();
-    let (begun, pipe) = (place.path().join("begun"), place.path().join("pipe"));
-    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    let shell = format!("touch {}; exec cat {}", begun.display(), pipe.display());
-    place.write(&format!(
-        "resource \"terraform_data\" \"slow\" {{\n  provisioner \"local-exec\" {{\n    command = \"{shell}\"\n  }}\n}}"
-    ));
-    let mut applying = place.command(&["infra", "apply"]).spawn().unwrap();
-    while !begun.exists() {
-        assert_eq!(applying.try_wait().unwrap(), None, "it ended before it began");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let mut applying = place.apply_without_end();
     applying.kill().unwrap();
     applying.wait().unwrap();
     let lock = place.path().join("infra/.terraform.tfstate.lock.info");

@@ -45,6 +45,12 @@ fn certificates_are_asked_for_and_renewed_without_a_lost_request() {
         eventually(&format!("{what} is refused"), Duration::from_secs(30), || journal(lab).contains(said));
         assert_eq!(served(lab), second, "{what}: the proxy goes on with what it has");
     }
+    // Killed between the file and the proxy: the next look finds what the proxy was never told.
+    let left = "cat /opt/lab/good.crt /opt/lab/good.key >/var/lib/relman/_tls/web.pem; \
+                install -m 0600 /var/lib/relman/_tls/web.pem /etc/relman/tls/service.pem";
+    lab.on_host(2, left);
+    eventually("what was left half done is served", Duration::from_secs(30), || served(lab).contains(NAME));
+    let second = served(lab);
     assert_eq!(lab.on_host(2, "pgrep haproxy"), workers, "no reload, no restart");
     load.end_without_a_failure();
 
