@@ -27,7 +27,7 @@ impl S3Anchors {
     }
 
     async fn found(&self, versions: Versions) -> Result<Found, AnchorError> {
-        let read = self.bucket.get(&versions.key, versions.oldest.as_deref()).await;
+        let read = self.bucket.get(&versions.key, versions.oldest()).await;
         let bytes = read.map_err(|fault| self.unavailable(fault))?;
         let anchor = match bytes {
             Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()).and_then(|anchor| {
@@ -63,8 +63,8 @@ impl Anchors for S3Anchors {
         }
         // The oldest, as `verify` reads it: what somebody put over it later proves nothing.
         let versions = self.bucket.versions(&key).await.map_err(unavailable)?;
-        let oldest = versions.into_iter().find(|found| found.key == key).and_then(|found| found.oldest);
-        let there = self.bucket.get(&key, oldest.as_deref()).await.map_err(unavailable)?;
+        let oldest = versions.iter().find(|found| found.key == key).and_then(Versions::oldest);
+        let there = self.bucket.get(&key, oldest).await.map_err(unavailable)?;
         match serde_json::from_slice::<Anchor>(&there.unwrap_or_default()) {
             Ok(there) if (&there.ledger, &there.hash) == (&anchor.ledger, &anchor.hash) => Ok(()),
             _ => {

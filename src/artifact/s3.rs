@@ -6,6 +6,9 @@ use super::{ArtifactError, Artifacts};
 use crate::aws::{Bucket, Fault, Put};
 use crate::domain::id::Digest;
 
+/// Versions of one artifact that are read to find the right one.
+const LOOKED_AT: usize = 16;
+
 /// A place in a bucket.
 #[derive(Debug)]
 pub struct S3Artifacts {
@@ -24,6 +27,28 @@ impl S3Artifacts {
             transient: fault.is_transient(),
             source: fault.into(),
         }
+    }
+
+    async fn read(&self, digest: &Digest, version: Option<&str>) -> Result<Vec<u8>, ArtifactError> {
+        let read = self.bucket.get(&key(digest), version).await.map_err(|fault| self.unavailable(fault))?;
+        let (digest, location) = (digest.clone(), self.location());
+        let Some(bytes) = read else { return Err(ArtifactError::Missing { digest, location }) };
+        let found = Digest::of(&bytes);
+        if found == digest { Ok(bytes) } else { Err(ArtifactError::Corrupt { digest, location, found }) }
+    }
+
+    /// What was put, if it lies below what somebody put over it or deleted: nobody can take a version away that the
+    /// bucket retains. None too where versions may not be read, as a host may not.
+    async fn below(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let key = key(digest);
+        let versions = self.bucket.versions(&key).await.ok()?;
+        let found = versions.iter().find(|versions| versions.key == key)?;
+        for id in found.ids.iter().rev().take(LOOKED_AT) {
+            if let Ok(bytes) = self.read(digest, Some(id)).await {
+                return Some(bytes);
+            }
+        }
+        None
     }
 }
 
@@ -45,7 +70,7 @@ impl Artifacts for S3Artifacts {
         if put == Put::New {
             return Ok(digest);
         }
-        match self.get(&digest).await {
+        match self.read(&digest, None).await {
             Ok(_) => {}
             // What lies there is not what was put: a version over it mends that, and it stays for who looks into it.
             Err(ArtifactError::Corrupt { .. }) => {
@@ -58,11 +83,12 @@ impl Artifacts for S3Artifacts {
     }
 
     async fn get(&self, digest: &Digest) -> Result<Vec<u8>, ArtifactError> {
-        let read = self.bucket.get(&key(digest), None).await.map_err(|fault| self.unavailable(fault))?;
-        let (digest, location) = (digest.clone(), self.location());
-        let Some(bytes) = read else { return Err(ArtifactError::Missing { digest, location }) };
-        let found = Digest::of(&bytes);
-        if found == digest { Ok(bytes) } else { Err(ArtifactError::Corrupt { digest, location, found }) }
+        match self.read(digest, None).await {
+            Err(error @ (ArtifactError::Corrupt { .. } | ArtifactError::Missing { .. })) => {
+                self.below(digest).await.ok_or(error)
+            }
+            read => read,
+        }
     }
 
     async fn exists(&self, digest: &Digest) -> Result<bool, ArtifactError> {

@@ -42,10 +42,17 @@ pub enum Put {
 pub struct Versions {
     /// Its key below the prefix.
     pub key: String,
-    /// The oldest version that is left; none in a bucket without versions.
-    pub oldest: Option<String>,
+    /// Ids of its versions, the newest first; in a bucket without versions there is one, `null`.
+    pub ids: Vec<String>,
     /// How many versions and delete markers lie over the oldest one. Nothing of ours puts any.
     pub over: usize,
+}
+
+impl Versions {
+    /// The oldest version that is left; none in a bucket without versions.
+    pub fn oldest(&self) -> Option<&str> {
+        self.ids.last().map(String::as_str).filter(|id| *id != "null")
+    }
 }
 
 impl Bucket {
@@ -183,16 +190,13 @@ impl Bucket {
     /// Versions of a key come newest first.
     fn count(&self, found: &mut Vec<Versions>, name: &str, version: Option<&ObjectVersion>) {
         let Some(key) = name.strip_prefix(&self.prefix) else { return };
-        let oldest =
-            version.and_then(ObjectVersion::version_id).filter(|id| *id != "null").map(str::to_owned);
+        let id = version.and_then(ObjectVersion::version_id).map(str::to_owned);
         match found.iter_mut().rev().find(|versions| versions.key == key) {
             Some(versions) => {
                 versions.over += 1;
-                if version.is_some() {
-                    versions.oldest = oldest;
-                }
+                versions.ids.extend(id);
             }
-            None => found.push(Versions { key: key.to_owned(), oldest, over: 0 }),
+            None => found.push(Versions { key: key.to_owned(), ids: id.into_iter().collect(), over: 0 }),
         }
     }
 

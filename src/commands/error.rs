@@ -4,7 +4,7 @@
 mod convert;
 mod git;
 mod image;
-mod infra;
+pub(super) mod infra;
 
 use std::error::Error as StdError;
 

@@ -251,7 +251,7 @@ impl Problems {
         match T::deserialize(value) {
             Ok(parsed) => Some(parsed),
             Err(error) => {
-                self.add(place, error.to_string().replace("missing field", "has no"));
+                self.add(place, plain(&error.to_string()));
                 None
             }
         }
@@ -340,6 +340,19 @@ impl Problems {
 /// A value that was refused, on one line.
 fn shown(value: &str) -> String {
     format!("{:?}", value.chars().take(60).collect::<String>())
+}
+
+/// What serde says, without the names of our types.
+fn plain(said: &str) -> String {
+    let said = said.replace("missing field", "has no");
+    let Some((found, expected)) = said.rsplit_once(", expected ") else { return said };
+    let expected = match expected {
+        "struct InventoryHost" | "struct Bastion" | "struct InfraConfig" => "an object",
+        "u16" => "a number from 0 to 65535",
+        "a sequence" => "a list",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
 }
 
 fn is_instance(id: &str) -> bool {

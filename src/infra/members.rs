@@ -49,6 +49,16 @@ pub enum GroupError {
         /// Where it was looked for.
         region: String,
     },
+    /// It was looked for where it was not made.
+    #[error("there is no Auto Scaling group {group} in {region}: the infrastructure was made in {made_in}")]
+    Elsewhere {
+        /// The group.
+        group: String,
+        /// Where it was looked for.
+        region: String,
+        /// The region that the outputs tell.
+        made_in: String,
+    },
     /// It cannot be asked.
     #[error("the Auto Scaling group {group} in {region} cannot be asked which hosts there are")]
     Unavailable {

@@ -103,6 +103,20 @@ impl Verified {
     pub fn holds(&self) -> bool {
         self.faults.is_empty()
     }
+
+    /// Each chain begins with the ledger's id: where none fits from its first entry on, that is what changed, rather
+    /// than the first entry of each.
+    fn suspect_the_id(&mut self) {
+        let is_first = |fault: &Fault| fault.class == Class::Tampered && fault.seq == Some(1);
+        if !self.faults.is_empty() && self.faults.iter().all(is_first) {
+            for fault in &mut self.faults {
+                fault.detail.push_str(
+                    "; so it is with every stream: the ledger's id is not the one that it had, most likely \
+                     (docs/runbook.md, \"The ledger does not say who it is\")",
+                );
+            }
+        }
+    }
 }
 
 /// Why the walk through a stream ends early.
@@ -153,7 +167,20 @@ pub async fn verify_known(ledger: &dyn Ledger, known: &[Stream]) -> Result<Verif
         faults: Vec::new(),
         unproven: vec![Unproven::Tail, Unproven::Rewrite, Unproven::World],
     };
-    let mut streams = ledger.streams().await?;
+    let mut streams = match ledger.streams().await {
+        Ok(streams) => streams,
+        // One name that is none must not hide how those are that somebody knows of.
+        Err(LedgerError::Unusable { reason, .. }) if !known.is_empty() => {
+            let stream = known[0].clone();
+            let detail = format!(
+                "the list of streams does not read ({reason}): only those of the configuration were verified"
+            );
+            let class = Class::Unreadable;
+            verified.faults.push(Fault { stream, class, seq: None, record: None, detail });
+            known.to_vec()
+        }
+        Err(error) => return Err(error),
+    };
     for stream in known {
         if !streams.contains(stream) && !matches!(ledger.head(stream).await, Ok(head) if head.seq == 0) {
             let detail = "it has entries, and the list of streams does not have it".to_owned();
@@ -173,6 +200,9 @@ pub async fn verify_known(ledger: &dyn Ledger, known: &[Stream]) -> Result<Verif
             }
             Err(Stop::Ledger(error)) => return Err(error),
         }
+    }
+    if verified.streams.iter().all(|stream| stream.entries == 0) {
+        verified.suspect_the_id();
     }
     Ok(verified)
 }

@@ -20,7 +20,8 @@ artifact_contract!(
 #[ignore = "needs tests/aws/run"]
 async fn what_was_changed_is_not_given_out_and_can_be_put_again() {
     let store = S3Artifacts::new(bucket(&fresh_bucket()));
-    let digest = store.put(b"plan").await.unwrap();
+    let digest = Digest::of(b"plan");
+    // Whoever was first put something else.
     for content in [&b"Plan"[..], b"pla", b""] {
         store.bucket.replace(&key(&digest), content).await.unwrap();
         let error = store.get(&digest).await.unwrap_err();
@@ -28,8 +29,16 @@ async fn what_was_changed_is_not_given_out_and_can_be_put_again() {
             matches!(&error, ArtifactError::Corrupt { found, .. } if *found == Digest::of(content)),
             "{error:?}"
         );
-        store.put(b"plan").await.unwrap();
+    }
+    store.put(b"plan").await.unwrap();
+    assert_eq!(store.read(&digest, None).await.unwrap(), b"plan", "the newest is what hosts read");
+    // What lies below is still what was put; and to put it again brings it to the top.
+    for content in [&b"Plan"[..], b""] {
+        store.bucket.replace(&key(&digest), content).await.unwrap();
+        assert!(store.read(&digest, None).await.is_err());
         assert_eq!(store.get(&digest).await.unwrap(), b"plan");
+        store.put(b"plan").await.unwrap();
+        assert_eq!(store.read(&digest, None).await.unwrap(), b"plan");
     }
 }
 

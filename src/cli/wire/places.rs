@@ -54,6 +54,10 @@ impl Wire {
         let mut loaded = self.loaded.clone();
         loaded.config.ledger.url = Some(ledger.to_owned());
         loaded.config.artifacts.url = artifacts.map(str::to_owned);
+        if ledger.starts_with("dynamodb:") && artifacts.is_none() {
+            return Err(CommandError::new(ErrorKind::Usage, "--artifacts is missing")
+                .hint("a ledger in DynamoDB has its artifacts in S3: --artifacts s3://BUCKET/PREFIX"));
+        }
         let place = place(&loaded, &self.around)?;
         if let (LedgerPlace::File(from), LedgerPlace::File(to)) = (&self.place()?.ledger, &place.ledger)
             && same_file(from, to)

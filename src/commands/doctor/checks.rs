@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, CommandError, Context, Facts, Site, State, Supply, chain, failed};
+use super::{Check, CommandError, Context, Facts, Site, Supply, chain, failed};
 use crate::artifact::ArtifactError;
 use crate::aws::Fault;
 use crate::domain::id::Stream;
 use crate::domain::time::Timestamp;
-use crate::host::wire::{Command, HostErrorCode, Observation};
-use crate::host::{Reply, Task};
 use crate::ledger::LedgerError;
 use crate::registry::RegistryError;
 use crate::secrets::listed;
@@ -220,102 +218,6 @@ pub(super) fn core_version(text: &str) -> Option<(u32, u32)> {
     let number = text.split(|c: char| !c.is_ascii_digit() && c != '.').find(|part| part.contains('.'))?;
     let mut parts = number.split('.').map(str::parse);
     Some((parts.next()?.ok()?, parts.next()?.ok()?))
-}
-
-pub(super) async fn hosts(site: Result<&Site, &CommandError>) -> Vec<Check> {
-    let site = match site {
-        Ok(site) => site,
-        Err(error) => return vec![failed("environment", error, "correct [environments] of relman.toml")],
-    };
-    let names = site.fleet.hosts();
-    if names.is_empty() {
-        let fix = match &site.infra {
-            None => format!("name hosts in [environments.{}] of relman.toml", site.name),
-            Some(_) => format!("relman infra apply --env {}: make them", site.name),
-        };
-        return vec![Check::failed("hosts", format!("{} has no host", site.name), fix)];
-    }
-    if !site.fleet.sees() {
-        let detail = format!("{} goes through a playbook of your own: relman cannot look", site.name);
-        return vec![Check::new("hosts", State::NotChecked, detail)];
-    }
-    let configured = site.fleet.configuration();
-    let replies = site.fleet.perform(&names, &Task::bare(Command::Observe {})).await.replies;
-    let mut found: Vec<Check> =
-        replies.iter().map(|reply| host(reply, configured.as_ref().map(|d| d.as_str()))).collect();
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    found
-}
-
-pub(super) fn host(reply: &Reply, configuration: Option<&str>) -> Check {
-    let name = format!("host {}", reply.host);
-    match &reply.result {
-        Ok(observation) if unrouted(observation) => Check::failed(
-            name,
-            "its container runs, and HAProxy sends it no requests",
-            "`sudo systemctl restart haproxy` on the host, then relman deploy",
-        ),
-        Ok(observation) if stopped(observation) => Check::failed(
-            name,
-            "the container that should serve does not run",
-            "`sudo systemctl restart docker` on the host, then relman status",
-        ),
-        Ok(Observation { offline: Some(mark), .. }) => Check::failed(
-            name,
-            format!("it obeys no deploy: {}", mark.told()),
-            "relman ledger import --from-hosts",
-        ),
-        Ok(observation) => match (configuration, observation.configured.as_deref()) {
-            (Some(wanted), found) if found != Some(wanted) => Check::ok(
-                name,
-                format!(
-                    "relman-host {}; the next deploy brings its configuration up to date",
-                    observation.agent
-                ),
-            ),
-            _ => Check::ok(name, format!("relman-host {}, configured", observation.agent)),
-        },
-        Err(error) if error.code == HostErrorCode::NotInstalled && error.message.contains("may not run") => {
-            Check::warning(
-                name,
-                format!("reached; {}", error.message),
-                "let the login user use sudo without a password; if relman-host was never installed, the first deploy needs that too",
-            )
-        }
-        Err(error) if error.code == HostErrorCode::NotInstalled => {
-            Check::ok(name, "reached; the first deploy installs Docker, HAProxy and relman-host")
-        }
-        Err(error) => {
-            let fix = match error.code {
-                HostErrorCode::Unreachable => {
-                    "try `ssh` to it by hand; its address, user and key are in [environments] of relman.toml"
-                }
-                HostErrorCode::Protocol => "deploy once: that brings relman-host up to this relman",
-                HostErrorCode::Fenced => {
-                    "the host has obeyed another ledger, or a newer state of this one: use that one ([ledger] in relman.toml)"
-                }
-                HostErrorCode::Ahead => "relman ledger import --from-hosts",
-                HostErrorCode::Engine => "`sudo systemctl restart docker` on the host",
-                HostErrorCode::Proxy => "`sudo systemctl restart haproxy` on the host",
-                HostErrorCode::Playbook => "correct what is said there, then relman doctor again",
-                HostErrorCode::State => {
-                    "look at disk and rights of /var/lib/relman on the host (`df`, `ls -l`)"
-                }
-                _ => "run relman doctor again; `sudo journalctl -n 50` on the host says more",
-            };
-            Check::failed(name, format!("{}: {error}", error.code), fix)
-        }
-    }
-}
-
-/// An open shift is on its way, and says nothing yet.
-fn unrouted(observation: &Observation) -> bool {
-    observation.trial.is_none()
-        && observation.serving().is_some_and(|view| view.running && view.weight != 100)
-}
-
-fn stopped(observation: &Observation) -> bool {
-    observation.committed.is_some() && !observation.serving().is_some_and(|view| view.running)
 }
 
 /// Each reference by itself, so that every one that leads nowhere is named. The values are dropped at once.

@@ -128,9 +128,27 @@ fn a_host_that_serves_nobody_is_not_ok() {
         (sudo, State::Warning, Some("without a password")),
         (bare, State::Ok, None),
     ] {
-        let check = checks::host(&Reply { host: "web-1".parse().unwrap(), result }, None);
+        let check = hosts::host(&Reply { host: "web-1".parse().unwrap(), result }, None, "ansible");
         assert_eq!(check.state, state, "{check:?}");
         let said = check.fix.unwrap_or_default();
         assert!(fix.is_none_or(|word| said.contains(word)) && !said.contains("docs/"), "{said}");
+    }
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_looked_for_by_its_own_way() {
+    use crate::host::Reply;
+    use crate::host::wire::{HostError, HostErrorCode};
+
+    for (way, word) in [
+        ("ssh", "by hand"),
+        ("ansible", "by hand"),
+        ("ssm", "describe-instance-information"),
+        ("local", "on that host"),
+    ] {
+        let error = HostError::new(HostErrorCode::Unreachable, "no route leads there");
+        let check = hosts::host(&Reply { host: "web-1".parse().unwrap(), result: Err(error) }, None, way);
+        assert_eq!(check.state, State::Failed);
+        assert!(check.fix.as_ref().is_some_and(|fix| fix.contains(word)), "{way}: {check:?}");
     }
 }

@@ -57,7 +57,7 @@ fn held(stream: &str, lease: &LeaseView) -> CommandError {
         error = error.detail(format!("Run:   {url}"));
     }
     error
-        .hint("--lock-wait 15m waits for it; the lock of a process that died is free by itself")
+        .hint("wait until they are done, with --lock-wait 15m where the command takes it; the lock of a process that died is free by itself")
         .hint("relman unlock --reason '…' takes it away")
 }
 

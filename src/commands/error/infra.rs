@@ -1,7 +1,7 @@
 //! Errors of the infrastructure and of its outputs. No host was touched when one arises.
 
 use super::{CommandError, ErrorKind};
-use crate::aws::{Fault, FaultKind};
+use crate::aws::Fault;
 use crate::infra::inventory::InventoryError;
 use crate::infra::members::GroupError;
 use crate::infra::{InfraError, Lock};
@@ -112,20 +112,12 @@ impl From<GroupError> for CommandError {
         match error {
             GroupError::Missing { group, .. } => CommandError::new(ErrorKind::Failed, message)
                 .hint(describe(&group))
-                .hint("set AWS_REGION to the region of the group, if that is another")
                 .hint("relman infra plan: whether the group was removed beside the configuration"),
+            GroupError::Elsewhere { group, made_in, .. } => CommandError::new(ErrorKind::Usage, message)
+                .hint(format!("set AWS_REGION={made_in}, or region of the profile"))
+                .hint(describe(&group)),
             GroupError::Unavailable { group, source, .. } => {
                 let (kind, hints) = match source.downcast_ref::<Fault>() {
-                    Some(fault) if fault.kind == FaultKind::Denied => (
-                        ErrorKind::Failed,
-                        vec![
-                            format!(
-                                "give {} on all resources to the role that runs this; infra/bootstrap has the policy: terraform -chdir=infra/bootstrap apply",
-                                fault.action
-                            ),
-                            "aws sts get-caller-identity: which role this is".to_owned(),
-                        ],
-                    ),
                     Some(fault) if fault.is_configuration() => (ErrorKind::Usage, fault.hints()),
                     Some(fault) => (ErrorKind::Failed, fault.hints()),
                     None => (ErrorKind::Failed, vec!["relman doctor --aws".to_owned()]),
@@ -137,13 +129,15 @@ impl From<GroupError> for CommandError {
     }
 }
 
-fn describe(group: &str) -> String {
+/// The command that shows what AWS has of a group.
+pub(in crate::commands) fn describe(group: &str) -> String {
     format!("aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names {group}: what it has")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::FaultKind;
 
     #[test]
     fn a_held_lock_names_its_holder_and_the_exact_command() {

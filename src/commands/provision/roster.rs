@@ -172,7 +172,12 @@ pub(super) async fn to_record(context: &Context, name: &EnvironmentName, infra: 
 /// A list brought to who is in its group; none where there is no group.
 async fn joined(infra: &Infra, listing: &Listing) -> Result<Option<Joined>, Trouble> {
     let Some(group) = &listing.group else { return Ok(None) };
-    let members = infra.groups.members(&group.name).await?;
+    let members = infra.groups.members(&group.name).await.map_err(|error| match (error, &group.region) {
+        (GroupError::Missing { group, region }, Some(made_in)) if region != *made_in => {
+            GroupError::Elsewhere { group, region, made_in: made_in.clone() }
+        }
+        (error, _) => error,
+    })?;
     Ok(Some(inventory::join(&listing.hosts, group, &members, infra.private)?))
 }
 
@@ -224,9 +229,8 @@ async fn known(
             }
             let mut roster = roster(context, listing, joined);
             // One that the last deployment went to has booted long ago.
-            if !roster.uncertain.is_empty()
-                && let Ok(Some(last)) = recorded(context, stream).await
-            {
+            if !roster.uncertain.is_empty() {
+                let last = last(context, stream).await;
                 roster.uncertain.retain(|name| last.hosts.iter().all(|host| host.name != *name));
             }
             return Ok(roster);
@@ -235,13 +239,7 @@ async fn known(
         Err(trouble) => chain(&trouble),
     };
     // The last deployment asked the group, and the last apply may be later than it: no host of either is missed.
-    let last = match recorded(context, stream).await {
-        Ok(last) => last.unwrap_or_default(),
-        Err(error) => {
-            context.progress.note(&format!("the hosts of the last deployment could not be read: {error}"));
-            Listing::default()
-        }
-    };
+    let last = last(context, stream).await;
     let name_of = |host: &inventory::InventoryHost| host.name.clone();
     let (one, other): (BTreeSet<_>, BTreeSet<_>) =
         (listing.hosts.iter().map(name_of).collect(), last.hosts.iter().map(name_of).collect());
@@ -254,6 +252,17 @@ async fn known(
     let uncertain = one.symmetric_difference(&other).cloned().collect();
     let listing = Listing { hosts, group: listing.group };
     Ok(Roster { listing, uncertain, doubt: Some(doubt), ..Roster::default() })
+}
+
+/// The hosts of the last deployment; none, and said, where they cannot be read.
+async fn last(context: &Context, stream: &Stream) -> Listing {
+    match recorded(context, stream).await {
+        Ok(last) => last.unwrap_or_default(),
+        Err(error) => {
+            context.progress.note(&format!("the hosts of the last deployment could not be read: {error}"));
+            Listing::default()
+        }
+    }
 }
 
 /// An instance that is terminated while it is deployed to is no host that fails: scaling in is nobody's fault.

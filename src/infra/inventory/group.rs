@@ -23,6 +23,9 @@ pub struct Group {
     /// How those are reached that no output names; none: they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,
+    /// The region that the infrastructure was made in, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 /// One host of the outputs, with `{id}` where the instance's id belongs.
@@ -116,7 +119,7 @@ pub(super) fn group(problems: &mut Problems, config: &InfraConfig, private: bool
         let managed = template.text("ssm_id").is_none_or(|id| id == ID);
         problems.ensure(managed, &format!("{at}.ssm_id"), || format!("is neither {ID} nor null"));
     }
-    Some(Group { name, template })
+    Some(Group { name, template, region: config.region.clone() })
 }
 
 /// What goes into a request, and into a command that people paste.

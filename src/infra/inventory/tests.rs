@@ -150,3 +150,19 @@ fn a_public_address_is_refused_where_a_private_one_is_meant() {
         assert!(of(json!({"relman_hosts": [host("a", bad)]}), false).is_ok(), "{bad}");
     }
 }
+
+#[test]
+fn what_is_of_another_kind_is_told_without_our_names() {
+    for (hosts, told) in [
+        (json!(["web-1"]), "relman_hosts[0]: invalid type: string \"web-1\", expected an object"),
+        (json!([{"name": "a", "address": "10.0.0.1", "port": "22"}]), "expected a number from 0 to 65535"),
+        (json!([{"name": "a", "address": "10.0.0.1", "port": 70_000}]), "expected a number from 0 to 65535"),
+        (json!([{"name": "a", "address": "10.0.0.1", "host_keys": "k"}]), "expected a list"),
+        (json!([{"name": "a", "address": "10.0.0.1", "bastion": true}]), "expected an object"),
+        (json!([{"name": "a"}]), "relman_hosts[0]: has no `address`"),
+    ] {
+        let error = of(json!({"relman_hosts": hosts}), false).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+        assert!(!error.contains("struct") && !error.contains("u16"), "{error}");
+    }
+}

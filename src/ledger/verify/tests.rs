@@ -274,6 +274,32 @@ async fn not_detected_a_whole_stream_that_is_gone() {
 }
 
 #[tokio::test]
+async fn another_id_is_suspected_where_no_chain_fits_it() {
+    let site = site().await;
+    let other = Token::from_bits([8; 16]);
+    site.change(&format!("UPDATE meta SET ledger_id = '{other}'"));
+    let faults = site.verify().await.faults;
+    assert_eq!(faults.len(), 3);
+    for fault in faults {
+        assert_eq!((fault.class, fault.seq), (Class::Tampered, Some(1)));
+        assert!(fault.detail.contains("the ledger's id is not the one that it had"), "{}", fault.detail);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_name_is_none_does_not_hide_the_others() {
+    let site = site().await;
+    site.change("UPDATE entry SET stream = 'web/NO' WHERE stream = 'web/staging'");
+    let ledger = SqliteLedger::open(&site.path, OpenMode::ReadOnly).unwrap();
+    assert!(verify(&ledger).await.is_err(), "nobody knows of a stream");
+    let verified = verify_known(&ledger, &[releases(), production()]).await.unwrap();
+    assert_eq!(verified.streams.len(), 2, "{:?}", verified.faults);
+    let [fault] = verified.faults.as_slice() else { panic!("{:?}", verified.faults) };
+    assert_eq!(fault.class, Class::Unreadable);
+    assert!(fault.detail.contains("the list of streams does not read"), "{}", fault.detail);
+}
+
+#[tokio::test]
 async fn what_hashes_well_and_does_not_read_is_unreadable() {
     for (edit, class) in [
         ("{\"schema\":1}", Class::Unreadable),

@@ -5,6 +5,7 @@ mod departed;
 
 use super::*;
 use crate::commands::attempt::Ask;
+use crate::commands::doctor;
 use crate::domain::id::HostName;
 use crate::host::{Replies, Task};
 use crate::infra::inventory::CONFIG;
@@ -119,6 +120,20 @@ impl Land {
             fleet.set_reachable(host, false);
         };
         *self.leaves.lock().unwrap() = Some((before, Box::new(leave)));
+    }
+
+    /// What `relman doctor` says of the group.
+    async fn group_check(&self) -> doctor::Check {
+        let parts = doctor::Parts {
+            context: Ok(self.world.context.clone()),
+            site: self.site(Hosts::Known).await,
+            infra: None,
+            supply: Ok(self.world.supply.clone()),
+            account: None,
+            facts: doctor::Facts::default(),
+        };
+        let report = doctor::run(parts).await;
+        report.checks.into_iter().find(|check| check.name == format!("group {GROUP}")).unwrap()
     }
 
     fn stands(&self, id: &str, standing: Standing) {
@@ -264,6 +279,9 @@ async fn a_group_that_cannot_be_asked_stops_a_deploy_and_no_rollback() {
         seen.differs && seen.doubt.is_some_and(|doubt| doubt.contains(GROUP)),
         "all serve, and who knows"
     );
+    let check = land.group_check().await;
+    assert_eq!(check.state, doctor::State::Failed, "the next deploy would fail");
+    assert!(check.detail.contains("known last") && check.fix.unwrap().contains("aws autoscaling"));
     land.world.fleet.set_reachable(C, false);
     let report = land.rolls_back().await.unwrap();
     land.all_serve(&[A, B], "1.0.0");
@@ -344,11 +362,28 @@ async fn without_a_template_a_deploy_misses_nobody_and_a_rollback_goes_on() {
     // Nobody is told that all is well while one is not looked at.
     let seen = status::run(&land.world.context, &land.site(Hosts::Known).await.unwrap()).await.unwrap();
     assert_eq!((seen.unreachable.as_slice(), seen.differs), (&[B.to_owned()][..], true));
+    let check = land.group_check().await;
+    assert_eq!(check.state, doctor::State::Failed);
+    assert!(check.detail.contains(B) && check.fix.unwrap().contains("host_template"), "{}", check.detail);
     land.rolls_back().await.unwrap();
     land.all_serve(&[A], "1.0.0");
     land.groups.set(GROUP, &[A]);
     let seen = status::run(&land.world.context, &land.site(Hosts::Known).await.unwrap()).await.unwrap();
     assert_eq!((seen.unreachable.len(), seen.doubt, seen.differs), (0, None, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_looked_for_in_another_region_says_which_is_right() {
+    let land = scaled(Provision::Skip).await;
+    land.infra.somebody_applies().await;
+    land.groups.set(GROUP, &[A]);
+    assert_eq!(land.group_check().await.state, doctor::State::Ok);
+    land.infra.world().outputs.get_mut(CONFIG).unwrap()["region"] = json!("us-east-1");
+    land.infra.somebody_applies().await;
+    land.groups.world().groups.clear();
+    let error = land.deploys("1.0.0").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Usage);
+    assert!(error.hints[0].contains("AWS_REGION=us-east-1"), "{:?}", error.hints);
 }
 
 #[tokio::test(start_paused = true)]
