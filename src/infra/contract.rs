@@ -77,7 +77,6 @@ pub(crate) async fn before_the_first_apply_there_is_nothing(bench: &dyn Bench) {
     assert_eq!(infra.state().await.unwrap(), None);
     assert!(infra.outputs().await.unwrap().is_empty());
     infra.validate().await.unwrap();
-    infra.unlocked().await.unwrap();
     infra.version().await.unwrap();
     let plan = infra.plan(NOW, &Interrupt::default()).await.unwrap();
     let changes = plan.changes();
@@ -150,19 +149,14 @@ pub(crate) async fn a_held_lock_is_told_and_never_broken(bench: &dyn Bench) {
     apply(infra).await.unwrap();
     bench.want_slow(&["a"]);
     bench.somebody_applies().await;
-    for error in [
-        infra.plan(NOW, &Interrupt::default()).await.map(|_| ()).unwrap_err(),
-        infra.unlocked().await.unwrap_err(),
-    ] {
-        let InfraError::Locked { lock, .. } = &error else { panic!("{error:?}") };
-        assert!(!lock.id.is_empty() && lock.who.contains('@') && !lock.created.is_empty(), "{lock:?}");
-        assert_eq!(error.code(), "locked");
-    }
+    let error = infra.plan(NOW, &Interrupt::default()).await.map(|_| ()).unwrap_err();
+    let InfraError::Locked { lock, .. } = &error else { panic!("{error:?}") };
+    assert!(!lock.id.is_empty() && lock.who.contains('@') && !lock.created.is_empty(), "{lock:?}");
+    assert_eq!(error.code(), "locked");
     // What only reads needs no lock.
     assert!(infra.state().await.unwrap().is_some());
     infra.plan(Locking::Leave, &Interrupt::default()).await.unwrap();
     bench.let_go().await;
-    infra.unlocked().await.unwrap();
     assert!(!is_applicable(infra).await, "whoever held the lock was not disturbed");
 }
 
@@ -173,7 +167,7 @@ pub(crate) async fn what_fails_says_why_and_can_be_tried_again(bench: &dyn Bench
     let InfraError::Failed { said, log, .. } = &error else { panic!("{error:?}") };
     assert!(said.contains("broken"), "{said}");
     assert!(log.contains("broken"), "{log}");
-    infra.unlocked().await.unwrap();
+    // It would wait for nobody's lock.
     bench.want(&["a"]);
     apply(infra).await.unwrap();
     assert!(!is_applicable(infra).await);
@@ -191,7 +185,7 @@ pub(crate) async fn what_is_stopped_frees_its_lock(bench: &dyn Bench) {
     let (applied, ()) = tokio::join!(plan.apply(&stop), asking);
     let error = applied.unwrap_err();
     assert!(matches!(error, InfraError::Stopped { .. }), "{error:?}");
-    infra.unlocked().await.unwrap();
+    // It would wait for nobody's lock.
     bench.want(&["a"]);
     apply(infra).await.unwrap();
     assert!(!is_applicable(infra).await);

@@ -184,13 +184,6 @@ impl Infrastructure for FakeInfra {
         self.asked().map(|_| ())
     }
 
-    async fn unlocked(&self) -> Result<(), InfraError> {
-        let mut world = self.asked()?;
-        world.take_lock("OperationTypeInvalid")?;
-        world.lock = None;
-        Ok(())
-    }
-
     async fn configuration(&self) -> Result<Option<Digest>, InfraError> {
         let world = self.world();
         Ok(Some(Digest::of(json!([world.wanted, world.outputs]).to_string().as_bytes())))

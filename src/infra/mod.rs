@@ -166,12 +166,6 @@ pub trait Infrastructure: Send + Sync {
     /// Why not.
     async fn validate(&self) -> Result<(), InfraError>;
 
-    /// Whether nobody holds the state's lock, found out by taking it for a moment: that is a write.
-    ///
-    /// # Errors
-    /// [`InfraError::Locked`], or why it cannot be told.
-    async fn unlocked(&self) -> Result<(), InfraError>;
-
     /// Hash of everything that the configuration consists of; none where that cannot be told.
     ///
     /// # Errors

@@ -271,14 +271,6 @@ impl Infrastructure for Terraform {
         }
     }
 
-    async fn unlocked(&self) -> Result<(), InfraError> {
-        let printed = self.inner.run(argv::lock_probe(&self.inner.root), &Interrupt::default()).await?;
-        if printed.rc == 0 || said::has_no_state(&printed.stderr) {
-            return Ok(());
-        }
-        Err(self.inner.failed("terraform state", &printed))
-    }
-
     async fn configuration(&self) -> Result<Option<Digest>, InfraError> {
         // A value of a variable may be a secret, of which not even a hash may be kept.
         if self.inner.has_variables {

@@ -158,23 +158,9 @@ module "alarms" {
   emails     = var.alarm_emails
   composite  = var.composite_alarm
 
+  ledger_table = var.foundation.ledger.table_name
+
   alarms = {
-    ledger-reads-throttled = {
-      description = "DynamoDB throttles reads of the ledger: deployments wait"
-      namespace   = "AWS/DynamoDB"
-      metric      = "ReadThrottleEvents"
-      statistic   = "Sum"
-      dimensions  = { TableName = var.foundation.ledger.table_name }
-      threshold   = 1
-    }
-    ledger-writes-throttled = {
-      description = "DynamoDB throttles writes of the ledger: deployments wait"
-      namespace   = "AWS/DynamoDB"
-      metric      = "WriteThrottleEvents"
-      statistic   = "Sum"
-      dimensions  = { TableName = var.foundation.ledger.table_name }
-      threshold   = 1
-    }
     unhealthy-hosts = {
       description = "The load balancer leaves hosts out: relman status says which and why"
       namespace   = "AWS/ApplicationELB"

@@ -117,24 +117,9 @@ module "alarms" {
   emails     = var.alarm_emails
   composite  = var.composite_alarm
 
-  alarms = merge({
-    ledger-reads-throttled = {
-      description = "DynamoDB throttles reads of the ledger: deployments wait"
-      namespace   = "AWS/DynamoDB"
-      metric      = "ReadThrottleEvents"
-      statistic   = "Sum"
-      dimensions  = { TableName = var.foundation.ledger.table_name }
-      threshold   = 1
-    }
-    ledger-writes-throttled = {
-      description = "DynamoDB throttles writes of the ledger: deployments wait"
-      namespace   = "AWS/DynamoDB"
-      metric      = "WriteThrottleEvents"
-      statistic   = "Sum"
-      dimensions  = { TableName = var.foundation.ledger.table_name }
-      threshold   = 1
-    }
-    }, {
+  ledger_table = var.foundation.ledger.table_name
+
+  alarms = {
     for n in keys(var.hosts) : "${n}-status" => {
       description = "The instance ${n} fails its checks"
       namespace   = "AWS/EC2"
@@ -142,5 +127,5 @@ module "alarms" {
       dimensions  = { InstanceId = module.hosts.hosts[n].id }
       threshold   = 1
     }
-  })
+  }
 }

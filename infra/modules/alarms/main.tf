@@ -1,4 +1,23 @@
-# One topic, and alarms that are data: the root says what is watched.
+# One topic, and alarms that are data: the root says what is watched besides the ledger.
+
+locals {
+  # Of every root that has a ledger: a table that refuses keeps deployments waiting.
+  of_ledger = var.ledger_table == null ? {} : {
+    for kind in ["Read", "Write"] : "ledger-${lower(kind)}s-throttled" => {
+      description = "DynamoDB throttles ${lower(kind)}s of the ledger: deployments wait"
+      namespace   = "AWS/DynamoDB"
+      metric      = "${kind}ThrottleEvents"
+      statistic   = "Sum"
+      dimensions  = { TableName = var.ledger_table }
+      threshold   = 1
+      comparison  = "GreaterThanOrEqualToThreshold"
+      period      = 60
+      periods     = 3
+      missing     = "notBreaching"
+    }
+  }
+  alarms = merge(local.of_ledger, var.alarms)
+}
 
 resource "aws_kms_key" "alarms" {
   description             = "${var.name}: notifications of alarms"
@@ -58,7 +77,7 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = var.alarms
+  for_each = local.alarms
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.description

@@ -24,8 +24,14 @@ variable "emails" {
   }
 }
 
+variable "ledger_table" {
+  description = "The table of the ledger; null: no alarm about it."
+  type        = string
+  default     = null
+}
+
 variable "alarms" {
-  description = "The alarms by name."
+  description = "The alarms by name, besides those of the ledger."
   type = map(object({
     description = string
     namespace   = string
@@ -46,7 +52,7 @@ variable "composite" {
   default     = false
 
   validation {
-    condition     = !var.composite || length(var.alarms) > 0
+    condition     = !var.composite || var.ledger_table != null || length(var.alarms) > 0
     error_message = "An alarm over all alarms needs one."
   }
 }

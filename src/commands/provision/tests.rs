@@ -228,7 +228,7 @@ async fn an_interrupt_lets_it_stop_by_itself_and_gives_the_lock_back() {
     let (result, ()) = tokio::join!(land.deploy("1.0.0"), asking);
     assert_eq!(result.unwrap_err().kind, ErrorKind::Interrupted);
     assert_eq!(land.kinds().await, ["infra.started", "infra.failed"]);
-    assert!(land.infra.unlocked().await.is_ok());
+    assert!(land.infra.plan(Locking::Wait(Duration::ZERO), &Interrupt::default()).await.is_ok());
     land.holds().await;
 }
 

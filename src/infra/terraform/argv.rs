@@ -74,11 +74,6 @@ pub(super) fn state_pull(root: &Root) -> Vec<OsString> {
     at(root, ["state", "pull"])
 }
 
-/// Takes the lock and gives it back, and would remove, if it were not a dry run, what cannot be there.
-pub(super) fn lock_probe(root: &Root) -> Vec<OsString> {
-    at(root, ["state", "rm", "-dry-run", "-lock-timeout=0s", "relman_doctor.none"])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +119,6 @@ mod tests {
             apply(&root, file, Duration::ZERO),
             output(&root),
             state_pull(&root),
-            lock_probe(&root),
         ];
         for argv in all {
             let line = line(argv);

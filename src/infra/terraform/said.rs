@@ -98,11 +98,6 @@ pub(super) fn no_configuration(text: &str) -> bool {
     text.contains("No configuration files")
 }
 
-/// Whether it was never applied.
-pub(super) fn has_no_state(text: &str) -> bool {
-    text.contains("No state file was found")
-}
-
 /// What `validate -json` has against the configuration: its first error.
 pub(super) fn invalid(text: &str) -> Option<String> {
     #[derive(Deserialize)]
