@@ -70,6 +70,7 @@ async fn what_ssm_says_becomes_what_is_known_of_the_host() {
         (Conduct::Refuse("InvalidInstanceId"), Unreachable, "no agent online for i-0123"),
         (Conduct::Refuse("InvalidDocument"), Unreachable, "no document relman-perform"),
         (Conduct::LoseAnswer, NoAnswer, "whether the host acts is not known"),
+        (Conduct::Page, NoAnswer, "what answered is not AWS: whether the host acts is not known"),
         (Conduct::Cut, NoAnswer, "longer than the 24000 characters"),
     ];
     for (conduct, code, part) in cases {

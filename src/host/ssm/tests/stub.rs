@@ -28,6 +28,8 @@ pub(super) enum Conduct {
     Throttle,
     /// It is taken, and the answer with its id is lost.
     LoseAnswer,
+    /// It is taken, and something between answers with a page of its own.
+    Page,
     /// It prints more than SSM shows.
     Cut,
 }
@@ -114,7 +116,8 @@ async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
     let body: Value = serde_json::from_slice(&bytes).unwrap();
     let target = header(&head, "x-amz-target").unwrap_or_default().to_owned();
     let Some((status, answer)) = shared.answer(&target, &head, &body).await else { return };
-    let text = answer.to_string();
+    // A text as it is, anything else as JSON.
+    let text = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
     let reply = format!(
         "HTTP/1.1 {status} X\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
         text.len()
@@ -174,7 +177,11 @@ impl Shared {
             _ => self.run(body).await,
         };
         self.printed.lock().unwrap().insert(id, printed);
-        (conduct != Conduct::LoseAnswer).then_some((status, answer))
+        match conduct {
+            Conduct::LoseAnswer => None,
+            Conduct::Page => Some((200, json!("<!DOCTYPE html><title>Log in</title>"))),
+            _ => Some((status, answer)),
+        }
     }
 
     /// What the document does with the parameter: from base64, to relman-host.
