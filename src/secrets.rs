@@ -49,6 +49,16 @@ pub enum SecretError {
         /// Why, and where.
         fault: Box<StoreFault>,
     },
+    /// It is there, and the field of it is not.
+    #[error("secret {name}: {reference} {reason}")]
+    Field {
+        /// The secret.
+        name: String,
+        /// What was asked for.
+        reference: SecretRef,
+        /// Why not: nothing of what it holds.
+        reason: &'static str,
+    },
     /// Longer than a secret may be.
     #[error("secret {name} has more than {limit} bytes")]
     TooLong {
@@ -193,14 +203,30 @@ impl Secrets {
             resolved.values.insert(name.clone(), self.here(name, reference)?);
         }
         let stored = references.iter().filter(|(_, reference)| reference.stored().is_some());
-        let found: Vec<(&String, Found)> = stream::iter(stored)
-            .map(async |(name, reference)| Ok::<_, SecretError>((name, self.there(name, reference).await?)))
+        // Fields of one secret are asked for once, and so are of one version: user and password belong together.
+        let wholes: BTreeMap<SecretRef, (&String, &SecretRef)> =
+            stored.clone().map(|(name, reference)| (reference.whole(), (name, reference))).collect();
+        let found: BTreeMap<SecretRef, Found> = stream::iter(wholes)
+            .map(async |(whole, (name, reference))| {
+                let found = self.there(name, reference, &whole).await?;
+                Ok::<_, SecretError>((whole, found))
+            })
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        for (name, found) in found {
-            resolved.versions.insert(name.clone(), found.version);
-            resolved.values.insert(name.clone(), found.value);
+        for (name, reference) in stored {
+            let Some(found) = found.get(&reference.whole()) else { continue };
+            let key = reference.stored().and_then(|stored| stored.key.as_deref());
+            let value = match key.map(|key| field(&found.value, key)) {
+                None => found.value.clone(),
+                Some(Ok(value)) => value,
+                Some(Err(reason)) => {
+                    let (name, reference) = (name.clone(), reference.clone());
+                    return Err(SecretError::Field { name, reference, reason });
+                }
+            };
+            resolved.versions.insert(name.clone(), found.version.clone());
+            resolved.values.insert(name.clone(), value);
         }
         if let Some((name, _)) = resolved.values.iter().find(|(_, value)| value.expose().len() > LIMIT) {
             return Err(SecretError::TooLong { name: name.clone(), limit: LIMIT });
@@ -208,9 +234,14 @@ impl Secrets {
         Ok(resolved)
     }
 
-    async fn there(&self, name: &str, reference: &SecretRef) -> Result<Found, SecretError> {
+    async fn there(
+        &self,
+        name: &str,
+        reference: &SecretRef,
+        whole: &SecretRef,
+    ) -> Result<Found, SecretError> {
         let found = match &self.store {
-            Some(store) => store.get(reference).await,
+            Some(store) => store.get(whole).await,
             None => Err(StoreFault {
                 refusal: Refusal::NoStore,
                 region: String::new(),
@@ -243,6 +274,21 @@ impl Secrets {
             // Only what is here is asked for here.
             SecretRef::Parameter(_) | SecretRef::Managed(_) => Ok(Secret::new(String::new())),
         }
+    }
+}
+
+/// A field of a JSON object, as RDS and most rotations write it. Numbers and truth values are as they are written.
+fn field(whole: &Secret, key: &str) -> Result<Secret, &'static str> {
+    // What serde says has parts of the text in it.
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(whole.expose())
+        .map_err(|_| "asks for a field, and what is there is no JSON object")?;
+    match object.get(key) {
+        None => Err("asks for a field that the JSON object does not have"),
+        Some(serde_json::Value::String(text)) => Ok(Secret::new(text.clone())),
+        Some(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => {
+            Ok(Secret::new(value.to_string()))
+        }
+        Some(_) => Err("asks for a field that is neither text, number nor truth value"),
     }
 }
 

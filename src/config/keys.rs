@@ -109,7 +109,7 @@ pub const KEYS: &[Key] = &[
         "run.secrets.*",
         Text,
         "none",
-        "References to secrets: env:NAME, file:PATH, ssm:/PATH[:VERSION or label] or secretsmanager:NAME[:VERSION id or stage]; resolved where relman runs. In the container: the file /run/secrets/NAME, and NAME_FILE says so.",
+        "References to secrets: env:NAME, file:PATH, ssm:/PATH[:VERSION or label] or secretsmanager:NAME[:VERSION id or stage], both with #FIELD for a field of a JSON object; resolved where relman runs. In the container: the file /run/secrets/NAME, and NAME_FILE says so.",
     ),
     key(
         "run.volumes",

@@ -34,6 +34,44 @@ async fn invariant_10_errors_and_debug_hold_no_value() {
 }
 
 #[tokio::test]
+async fn fields_of_one_secret_are_of_one_version() {
+    let store = FakeStore::default();
+    store.put(
+        "secretsmanager:db",
+        r#"{"username": "web", "password": "hunter2 \"ü\"", "port": 5432, "tls": true, "hosts": [1], "none": null}"#,
+    );
+    let secrets = Secrets { store: Some(Arc::new(store.clone())), ..Secrets::default() };
+    let wanted = references(&[
+        ("user", "secretsmanager:db#username"),
+        ("password", "secretsmanager:db#password"),
+        ("port", "secretsmanager:db#port"),
+        ("tls", "secretsmanager:db:1#tls"),
+        ("all", "secretsmanager:db"),
+    ]);
+    let found = secrets.resolve(&wanted).await.unwrap();
+    assert_eq!(store.asked(), 2, "once without a version, once with it");
+    let values: Vec<&str> =
+        ["user", "password", "port", "tls"].map(|name| found.values[name].expose()).into();
+    assert_eq!(values, ["web", "hunter2 \"ü\"", "5432", "true"]);
+    assert!(found.values["all"].expose().starts_with('{'));
+    assert!(found.versions.values().all(|version| version == "1") && found.versions.len() == 5);
+    store.put("secretsmanager:text", "hunter2");
+    for (reference, told) in [
+        (
+            "secretsmanager:db#user",
+            "secret S: secretsmanager:db#user asks for a field that the JSON object does not have",
+        ),
+        ("secretsmanager:db#hosts", "neither text, number nor truth value"),
+        ("secretsmanager:db#none", "neither text, number nor truth value"),
+        ("secretsmanager:text#password", "no JSON object"),
+    ] {
+        let error = secrets.resolve(&references(&[("S", reference)])).await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(told) && !text.contains("hunter"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn no_store_is_asked_while_something_is_missing_here() {
     let store = FakeStore::default();
     let secrets = Secrets { store: Some(Arc::new(store.clone())), ..Secrets::default() };

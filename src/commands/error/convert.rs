@@ -134,7 +134,7 @@ impl From<SecretError> for CommandError {
         match error {
             SecretError::File { source, .. } => result.caused_by(source),
             SecretError::Store { .. } => result,
-            SecretError::NotSet { .. } | SecretError::TooLong { .. } => result,
+            SecretError::NotSet { .. } | SecretError::Field { .. } | SecretError::TooLong { .. } => result,
         }
     }
 }

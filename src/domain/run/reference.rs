@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::is_variable;
 
-/// Where a secret comes from: `env:NAME`, `file:PATH`, `ssm:/PATH[:VERSION]` or `secretsmanager:NAME[:VERSION]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a secret comes from: `env:NAME`, `file:PATH`, `ssm:/PATH[:VERSION][#KEY]` or
+/// `secretsmanager:NAME[:VERSION][#KEY]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum SecretRef {
     /// A variable in the environment of relman.
@@ -19,18 +20,20 @@ pub enum SecretRef {
 }
 
 /// What a store with versions keeps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stored {
     /// Its name there.
     pub name: String,
     /// Which version; none: the current one.
     pub version: Option<String>,
+    /// Which field of it, where it is a JSON object; none: all of it.
+    pub key: Option<String>,
 }
 
 /// Why a secret reference cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "secret reference {0:?} is none of env:NAME, file:PATH, ssm:/PATH[:VERSION] and secretsmanager:NAME[:VERSION]; a secret is never written into a configuration"
+    "secret reference {0:?} is none of env:NAME, file:PATH, ssm:/PATH[:VERSION][#KEY] and secretsmanager:NAME[:VERSION][#KEY]; a secret is never written into a configuration"
 )]
 pub struct SecretRefError(String);
 
@@ -41,21 +44,32 @@ const ID: std::ops::RangeInclusive<usize> = 32..=64;
 
 impl Stored {
     fn parse(text: &str) -> Self {
-        match text.split_once(':') {
-            Some((name, version)) => Self { name: name.to_owned(), version: Some(version.to_owned()) },
-            None => Self { name: text.to_owned(), version: None },
-        }
+        let (text, key) = match text.split_once('#') {
+            Some((text, key)) => (text, Some(key.to_owned())),
+            None => (text, None),
+        };
+        let (name, version) = match text.split_once(':') {
+            Some((name, version)) => (name, Some(version.to_owned())),
+            None => (text, None),
+        };
+        Self { name: name.to_owned(), version, key }
     }
 
     fn at(&self, version: &str) -> Self {
-        Self { name: self.name.clone(), version: Some(version.to_owned()) }
+        Self { version: Some(version.to_owned()), ..self.clone() }
     }
 
     fn text(&self) -> String {
-        match &self.version {
-            Some(version) => format!("{}:{version}", self.name),
-            None => self.name.clone(),
-        }
+        let version = self.version.as_ref().map(|version| format!(":{version}")).unwrap_or_default();
+        let key = self.key.as_ref().map(|key| format!("#{key}")).unwrap_or_default();
+        format!("{}{version}{key}", self.name)
+    }
+
+    fn has_good_key(&self) -> bool {
+        self.key.as_ref().is_none_or(|key| {
+            (1..=100).contains(&key.len())
+                && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        })
     }
 
     fn has_good_version(&self) -> bool {
@@ -72,12 +86,14 @@ impl Stored {
                 !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
             })
             && self.has_good_version()
+            && self.has_good_key()
     }
 
     fn is_managed(&self) -> bool {
         (1..=NAME).contains(&self.name.len())
             && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b))
             && self.has_good_version()
+            && self.has_good_key()
     }
 
     /// Whether the version is an id of Secrets Manager, rather than a stage such as `AWSPREVIOUS`.
@@ -102,6 +118,17 @@ impl SecretRef {
         match self {
             Self::Env(_) | Self::File(_) => None,
             Self::Parameter(stored) | Self::Managed(stored) => Some(stored),
+        }
+    }
+
+    /// The same with all its fields: what a store is asked for.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        let all = |stored: &Stored| Stored { key: None, ..stored.clone() };
+        match self {
+            Self::Env(_) | Self::File(_) => self.clone(),
+            Self::Parameter(stored) => Self::Parameter(all(stored)),
+            Self::Managed(stored) => Self::Managed(all(stored)),
         }
     }
 
@@ -178,6 +205,11 @@ mod tests {
             "secretsmanager:",
             "secretsmanager:a b",
             "secretsmanager:hunter2:",
+            "secretsmanager:a#",
+            "secretsmanager:a#hunter2#b",
+            "secretsmanager:a#hunter2:1",
+            "secretsmanager:#hunter2",
+            "ssm:/a#hunter2/b",
             // The account is that of the credentials: what is in another one is not asked for by accident.
             "secretsmanager:arn:aws:secretsmanager:eu-central-1:1:secret:hunter2",
         ] {
@@ -197,6 +229,9 @@ mod tests {
             "ssm:/key:stable",
             "secretsmanager:relman/web/production/db",
             "secretsmanager:a+b=c.d@e-f_g:AWSPREVIOUS",
+            "secretsmanager:relman/web/production/db#password",
+            "secretsmanager:db:AWSPREVIOUS#password",
+            "ssm:/relman/web/production/db:3#user.name",
         ] {
             assert_eq!(String::from(SecretRef::try_from(text.to_owned()).unwrap()), text);
         }
@@ -208,8 +243,10 @@ mod tests {
         assert_eq!(at("ssm:/a/b"), "ssm:/a/b:7");
         assert_eq!(at("ssm:/a/b:stable"), "ssm:/a/b:7");
         assert_eq!(at("secretsmanager:a"), "secretsmanager:a:7");
+        assert_eq!(at("secretsmanager:a#user"), "secretsmanager:a:7#user");
+        assert_eq!(at("secretsmanager:a:6#user"), "secretsmanager:a:7#user");
         assert_eq!(at("env:A"), "env:A");
-        let managed = |version: &str| Stored { name: "a".into(), version: Some(version.into()) };
+        let managed = |version: &str| Stored { name: "a".into(), version: Some(version.into()), key: None };
         assert!(managed("a1b2c3d4-5678-90ab-cdef-EXAMPLE11111").version_is_id());
         assert!(!managed("AWSCURRENT").version_is_id());
     }
