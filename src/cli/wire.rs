@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use crate::commands::provision::Hosts;
+pub use crate::oidc::Purpose;
 use fleet::Route;
 
 use super::args::{Global, Way};

@@ -3,9 +3,9 @@
 use super::Run;
 use crate::cli::args;
 use crate::cli::output;
-use crate::cli::wire::Access;
+use crate::cli::wire::{Access, Purpose};
 use crate::clock::SystemClock;
-use crate::commands::error::CommandError;
+use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{self, Context};
 use crate::domain::id::{DeploymentNumber, EnvironmentName};
 use crate::domain::target::Target;
@@ -47,10 +47,16 @@ pub(super) async fn approve(run: &Run, args: args::Approve) -> Result<u8, Comman
     let environment = wire.configured(args.id.as_ref().and_then(named))?;
     let context = wire.context(Access::Write)?;
     // What cannot be proven is judged, and refused, by the ledger's rule.
-    let actor = wire.proven().await?.unwrap_or_else(|| context.actor.clone());
+    let proven = wire.proven(&environment, Purpose::Decide).await?;
+    let way = proven.is_none().then(|| wire.to_be_proven(&environment, Purpose::Decide)).transpose()?;
+    let actor = proven.unwrap_or_else(|| context.actor.clone());
     let context = Context { actor, ..context };
     let args = commands::approve::Args { number: number(args.id), plan: args.plan, reason: args.reason };
-    let report = commands::approve::approve(&context, &environment, args).await?;
+    let result = commands::approve::approve(&context, &environment, args).await;
+    let report = result.map_err(|error| match way.filter(|_| error.kind == ErrorKind::Refused) {
+        Some(way) => error.hint(way),
+        None => error,
+    })?;
     run.print_done(&report, output::approve::show)
 }
 

@@ -19,6 +19,10 @@ fn sts(name: &str) -> Actor {
     Actor { name: name.to_owned(), source: ActorSource::Sts, run_url: None }
 }
 
+fn oidc(name: &str) -> Actor {
+    Actor { source: ActorSource::Oidc, ..sts(name) }
+}
+
 fn by(world: &World, actor: Actor) -> Context {
     Context { actor, ..world.context.clone() }
 }
@@ -95,9 +99,32 @@ async fn a_name_is_no_identity_and_two_times_one_are_not_two() {
     assert!(!approve_by(&world, sts("bob")).await.unwrap().approved);
     assert_eq!(approve_by(&world, sts("bob")).await.unwrap_err().kind, ErrorKind::Refused);
     assert_eq!(resume_it(&world).await.unwrap_err().kind, ErrorKind::InProgress);
-    let oidc = Actor { source: ActorSource::Oidc, ..sts("bob") };
-    assert!(approve_by(&world, oidc).await.unwrap().approved);
+    // Who that is at GitHub, nobody knows: it may be Bob.
+    let error = approve_by(&world, oidc("ada/1")).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Refused && error.to_string().contains("of another kind"), "{error}");
+    assert!(approve_by(&world, sts("eve")).await.unwrap().approved);
     resume_it(&world).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_changed_is_the_same_person() {
+    let world = world(1, true, &["oidc:bob/2", "oidc:ada/1"]).await;
+    wait_for_it(&world, oidc("ada/1")).await;
+    for (who, told) in [
+        (oidc("lovelace/1"), "second pair of eyes"),
+        (oidc("bob/3"), "not among those"),
+        (sts("bob"), "not among those"),
+    ] {
+        let error = approve_by(&world, who).await.unwrap_err();
+        assert!(error.kind == ErrorKind::Refused && error.to_string().contains(told), "{error}");
+    }
+    assert!(approve_by(&world, oidc("robert/2")).await.unwrap().approved);
+
+    // By GitHub it started, by AWS it would be approved.
+    let world = self::world(1, true, &[]).await;
+    wait_for_it(&world, oidc("ada/1")).await;
+    let error = approve_by(&world, sts("ada")).await.unwrap_err();
+    assert!(error.to_string().contains("of another kind"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

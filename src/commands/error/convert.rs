@@ -78,7 +78,6 @@ impl From<Illegal> for CommandError {
             }
             Illegal::NoApproval { why: NoApproval::NotProven, .. } => {
                 CommandError::new(ErrorKind::Refused, message)
-                    .hint("with AWS credentials of your own: aws sso login, or AWS_PROFILE")
             }
             Illegal::NoApproval { deployment, .. } => CommandError::new(ErrorKind::Refused, message)
                 .hint(format!("relman show '#{deployment}': who is asked, and who started it")),
