@@ -49,11 +49,10 @@ fn still_admitted(
             .hint("relman abort --reason '…': it is not to go on at all"));
     }
     let windows = &site.settings.freeze;
-    let now = freeze::in_force(windows, context.clock.now());
-    if let Some((window, until)) =
-        now.filter(|found| freeze::in_force(windows, active.started_at) != Some(*found))
-    {
-        return Err(refused(format!("deploys are frozen until {until}: {}", window.reason))
+    let at = |moment| freeze::in_force(windows, &environment.freezes, moment);
+    let now = at(context.clock.now());
+    if let Some(frozen) = now.filter(|found| at(active.started_at).as_ref() != Some(found)) {
+        return Err(refused(frozen.to_string())
             .hint("the same again when that is over")
             .hint("relman abort --reason '…', then relman deploy --override-freeze --reason '…': when it cannot wait"));
     }

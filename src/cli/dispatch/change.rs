@@ -42,6 +42,33 @@ pub(super) async fn unhold(run: &Run, args: args::WithReason) -> Result<u8, Comm
     run.print_done(&report, output::hold::show)
 }
 
+pub(super) async fn freeze(run: &Run, verb: args::FreezeVerb) -> Result<u8, CommandError> {
+    use commands::freeze::{Args, Until, add, list, remove};
+
+    let wire = run.wire()?;
+    let environment = wire.configured(None)?;
+    let configured = &wire.settings(&environment)?.freeze;
+    let report = match verb {
+        args::FreezeVerb::List => {
+            let report = list(&wire.context(Access::Read)?, &environment, configured).await?;
+            return run.print(&report, output::freeze::show);
+        }
+        args::FreezeVerb::Add(args) => {
+            let args::FreezeAdd { from, until, length, zone, reason } = args;
+            let until = match until {
+                Some(moment) => Until::Moment(moment),
+                None => Until::After(length.unwrap_or_default()),
+            };
+            let args = Args { from, until, zone, reason };
+            add(&wire.context(Access::Write)?, &environment, configured, args).await?
+        }
+        args::FreezeVerb::Rm(args) => {
+            remove(&wire.context(Access::Write)?, &environment, configured, args.id, args.reason).await?
+        }
+    };
+    run.print_done(&report, output::freeze::show)
+}
+
 pub(super) async fn approve(run: &Run, args: args::Approve) -> Result<u8, CommandError> {
     let wire = run.wire()?;
     let environment = wire.configured(args.id.as_ref().and_then(named))?;

@@ -1,19 +1,15 @@
 //! Who may let a deployment go on, and what a deployment that waits does not do.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::*;
-use crate::clock::Clock;
 use crate::commands::deploy::{Args as DeployArgs, run as deploy_with};
-use crate::commands::testing::{World, commit};
+use crate::commands::testing::{Later, World, commit};
 use crate::commands::{abort, resume, rollback};
 use crate::domain::actor::{Actor, ActorSource};
 use crate::domain::deployment::ApprovalRule;
 use crate::domain::event::Event;
 use crate::domain::freeze::Freeze;
-use crate::domain::id::Token;
-use crate::domain::time::Timestamp;
 
 fn sts(name: &str) -> Actor {
     Actor { name: name.to_owned(), source: ActorSource::Sts, run_url: None }
@@ -213,28 +209,6 @@ async fn invariant_3_no_step_begins_while_a_deployment_waits() {
     attempt.append(Event::StepStarted { step, exposes: false }).await.unwrap_err();
     attempt.append(Event::Committed { deployment: 2 }).await.unwrap_err();
     attempt.end().await;
-}
-
-/// Two hours later by the wall clock.
-struct Later(Arc<dyn Clock>);
-
-#[async_trait::async_trait]
-impl Clock for Later {
-    fn now(&self) -> Timestamp {
-        Timestamp::new(self.0.now().utc() + chrono::Duration::hours(2))
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        self.0.sleep(duration).await;
-    }
-
-    fn token(&self) -> Token {
-        self.0.token()
-    }
 }
 
 /// What came while it waited keeps it from going on, approved or not; what it was started in spite of does not.
