@@ -9,7 +9,7 @@ use super::{CommandError, Context, Site};
 use crate::domain::deployment::{Deployment, Kind, Phase};
 use crate::domain::freeze;
 use crate::domain::id::DeploymentNumber;
-use crate::domain::record::EnvironmentRecord;
+use crate::domain::record::{EnvironmentRecord, FreezeRecord};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -49,9 +49,13 @@ fn still_admitted(
             .hint("relman abort --reason '…': it is not to go on at all"));
     }
     let windows = &site.settings.freeze;
-    let at = |moment| freeze::in_force(windows, &environment.freezes, moment);
-    let now = at(context.clock.now());
-    if let Some(frozen) = now.filter(|found| at(active.started_at).as_ref() != Some(found)) {
+    // What it was started in spite of, does not stop it.
+    let started = active.started_at;
+    let then: Vec<FreezeRecord> =
+        environment.freezes.iter().filter(|one| one.since <= started).cloned().collect();
+    let then = freeze::in_force(windows, &then, started);
+    let now = freeze::in_force(windows, &environment.freezes, context.clock.now());
+    if let Some(frozen) = now.filter(|found| then.as_ref() != Some(found)) {
         return Err(refused(frozen.to_string())
             .hint("the same again when that is over")
             .hint("relman abort --reason '…', then relman deploy --override-freeze --reason '…': when it cannot wait"));

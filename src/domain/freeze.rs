@@ -211,14 +211,14 @@ impl FreezeRecord {
     }
 }
 
-/// The freeze that a moment lies in, of the configuration or of the ledger: of several, the one that ends last. Of the
-/// ledger only those count that were there at that moment.
+/// The freeze that a moment lies in, of the configuration or of the ledger: of several, the one that ends last. When
+/// one was added does not matter: whoever added it may have another clock.
 pub fn in_force(windows: &[Freeze], recorded: &[FreezeRecord], now: Timestamp) -> Option<Frozen> {
     let configured = windows.iter().filter_map(|window| {
         let (reason, until) = (window.reason.clone(), window.end_at(now)?);
         Some(Frozen { reason, until, id: None, by: None })
     });
-    let recorded = recorded.iter().filter(|one| one.since <= now).filter_map(|one| {
+    let recorded = recorded.iter().filter_map(|one| {
         let (reason, until) = (one.times.reason.clone(), one.end_at(now)?);
         Some(Frozen { reason, until, id: Some(one.id), by: Some(one.actor.name.clone()) })
     });
@@ -314,8 +314,7 @@ mod tests {
         let long = Times::from(&freeze("2026-11-27 00:00", "2026-12-24 00:00", "Europe/Berlin"));
         let end = Some((Some(7), "2026-12-23T23:00:00.000Z".to_owned()));
         assert_eq!(until(&[recorded(&long)], day), end);
-        let early = until(&[recorded(&long)], "2026-11-27T11:59:59Z");
-        assert_eq!(early, Some((None, "2026-12-02T00:00:00.000Z".to_owned())), "it was not there yet");
+        assert_eq!(until(&[recorded(&long)], "2026-11-27T11:59:59Z"), end, "also by a clock that is late");
         assert_eq!(
             recorded(&long).window(),
             Some(freeze("2026-11-27 00:00", "2026-12-24 00:00", "Europe/Berlin"))
