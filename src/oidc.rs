@@ -32,7 +32,7 @@ pub struct Trusted {
     pub repository: String,
     /// Its id, which stays with it when it is renamed; and a new one of the old name has another.
     pub repository_id: Option<String>,
-    /// The branch whose workflows let somebody approve.
+    /// The branch whose workflows count.
     pub branch: String,
 }
 
@@ -48,7 +48,7 @@ pub struct Job {
 /// What somebody is asked to be known for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// They started something: by a push, a schedule, by hand.
+    /// They started something: by a push, or by hand.
     Start,
     /// They decide something: by hand, for this very job.
     Decide,
@@ -106,7 +106,14 @@ pub async fn person(
     let place = format!("{}/.well-known/jwks", trusted.issuer.trim_end_matches('/'));
     let url = reqwest::Url::parse(&place)
         .map_err(|_| OidcError::Invalid(format!("{place} is no URL (identity.github.issuer)")))?;
-    let keys: token::Keys = get(http.get(url.clone()), &url).await?;
+    if !is_safe(&url) {
+        return Err(OidcError::Invalid("identity.github.issuer is not https".to_owned()));
+    }
+    let mut keys: token::Keys = get(http.get(url.clone()), &url).await?;
+    if keys.lack(&issued.value) {
+        // Once: what stands before the issuer may have had the keys from before a new one.
+        keys = get(http.get(url.clone()), &url).await?;
+    }
     let claims = token::verify(&issued.value, &keys, trusted, now)?;
     token::person(&claims, trusted, purpose)
 }

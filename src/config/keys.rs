@@ -116,7 +116,12 @@ pub const KEYS: &[Key] = &[
         "none",
         "The repository's id (gh api repos/OWNER/NAME --jq .id): another repository that gets this name later does not count.",
     ),
-    key("identity.github.branch", Text, "main", "The branch whose workflows let somebody approve."),
+    key(
+        "identity.github.branch",
+        Text,
+        "main",
+        "The branch whose workflows let somebody approve, or start what asks for four eyes.",
+    ),
     key(
         "identity.github.issuer",
         Text,

@@ -42,6 +42,8 @@ fn signed(header: &Value, claims: &Value) -> String {
 struct Answers {
     token: String,
     keys: String,
+    /// The keys from the second time on, where they are others.
+    later: Option<String>,
     status: &'static str,
     hangs: bool,
     asked: Arc<Mutex<Vec<String>>>,
@@ -53,6 +55,7 @@ impl Answers {
         Self {
             token: json!({"value": signed(&header(), &claims(at)), "count": 1}).to_string(),
             keys: keys("one").to_string(),
+            later: None,
             status: "200 OK",
             hangs: false,
             asked: Arc::default(),
@@ -73,7 +76,9 @@ async fn issuer(answers: impl FnOnce(&str) -> Answers) -> String {
                 let read = socket.read(&mut head).await.unwrap();
                 let head = String::from_utf8_lossy(&head[..read]).into_owned();
                 let line = head.lines().next().unwrap_or_default().to_owned();
-                let body = if line.contains("jwks") { answers.keys } else { answers.token };
+                let is_again = answers.asked.lock().unwrap().iter().any(|head| head.contains("jwks"));
+                let keys = answers.later.filter(|_| is_again).unwrap_or(answers.keys);
+                let body = if line.contains("jwks") { keys } else { answers.token };
                 answers.asked.lock().unwrap().push(head);
                 if answers.hangs {
                     std::future::pending::<()>().await;
@@ -149,19 +154,55 @@ async fn a_good_token_names_its_person_for_either_purpose() {
         assert_eq!(with(purpose, |_, claims| claims["aud"] = json!([AUDIENCE])).await.unwrap(), ada);
         assert_eq!(with(purpose, |_, claims| claims["repository"] = json!("Acme/Web")).await.unwrap(), ada);
     }
-    // Whoever started something did so by whatever means.
-    for (claim, value) in [("event_name", "push"), ("ref", "refs/heads/feature/x"), ("run_attempt", "3")] {
-        assert_eq!(with(Purpose::Start, |_, claims| claims[claim] = json!(value)).await.unwrap(), ada);
+    // A push starts something, and decides nothing.
+    assert_eq!(with(Purpose::Start, |_, claims| claims["event_name"] = json!("push")).await.unwrap(), ada);
+}
+
+#[tokio::test]
+async fn nobody_becomes_the_starter_by_what_another_does() {
+    for (claim, value, told) in [
+        ("event_name", "pull_request_target", "neither by a push nor by hand"),
+        ("event_name", "issue_comment", "neither by a push nor by hand"),
+        ("event_name", "schedule", "neither by a push nor by hand"),
+        ("ref", "refs/heads/feature/x", "not the one of the branch main"),
+        ("run_attempt", "2", "start it anew"),
+        ("actor", "github-actions[bot]", "is a program"),
+    ] {
+        let error = with(Purpose::Start, |_, claims| claims[claim] = json!(value)).await.expect_err(value);
+        assert!(
+            matches!(error, OidcError::Refused(_)) && error.to_string().contains(told),
+            "{value}: {error}"
+        );
+    }
+}
+
+/// The keys are asked for again where the token's is not among them, once.
+#[tokio::test]
+async fn a_new_key_is_asked_for_once() {
+    for (later, counts) in [(Some(keys("one")), true), (None, false)] {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let at = issuer(|at| Answers {
+            keys: keys("old").to_string(),
+            later: later.map(|keys| keys.to_string()),
+            asked: log.clone(),
+            ..Answers::good(at)
+        })
+        .await;
+        let found = asked(&at, Purpose::Decide).await;
+        assert_eq!(found.is_ok(), counts, "{found:?}");
+        assert_eq!(log.lock().unwrap().len(), 3, "a token, the keys, and the keys again");
     }
 }
 
 #[tokio::test]
 async fn invariant_a_token_that_is_not_wholly_right_proves_nothing() {
     type Change = fn(&mut Value, &mut Value);
-    let cases: [(&str, Change, &str); 24] = [
+    let cases: [(&str, Change, &str); 26] = [
         ("no algorithm", |header, _| header["alg"] = json!("none"), "not signed with RS256"),
         ("that of a shared key", |header, _| header["alg"] = json!("HS256"), "not signed with RS256"),
         ("another of the same key", |header, _| header["alg"] = json!("RS512"), "not signed with RS256"),
+        ("more than is known", |header, _| header["crit"] = json!(["exp"]), "(crit)"),
+        ("a program", |_, claims| claims["actor"] = json!("github-actions[bot]"), "is a program"),
         ("another key", |header, _| header["kid"] = json!("two"), "no key of its name"),
         ("no key", |header, _| header["kid"] = json!(""), "no key of its name"),
         ("for a cloud", |_, claims| claims["aud"] = json!("sts.amazonaws.com"), "for somebody else"),

@@ -34,6 +34,8 @@ struct Header {
     alg: String,
     #[serde(default)]
     kid: String,
+    #[serde(default)]
+    crit: Option<serde_json::Value>,
 }
 
 /// What the issuer says. What is not here is not looked at.
@@ -65,6 +67,20 @@ fn invalid(why: impl Into<String>) -> OidcError {
     OidcError::Invalid(why.into())
 }
 
+impl Keys {
+    fn of(&self, name: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.kty == "RSA" && key.kid == name && !name.is_empty())
+    }
+
+    /// Whether the key that a token names is not among these: the issuer may have a new one since. Believes nothing of
+    /// the token.
+    pub(super) fn lack(&self, text: &str) -> bool {
+        let head = text.split('.').next().and_then(|head| BASE64_URL_SAFE_NO_PAD.decode(head).ok());
+        let header: Option<Header> = head.and_then(|head| serde_json::from_slice(&head).ok());
+        header.is_some_and(|header| !header.kid.is_empty() && self.of(&header.kid).is_none())
+    }
+}
+
 /// Reads a token that the issuer signed for us and that is good now.
 pub(super) fn verify(
     text: &str,
@@ -83,8 +99,12 @@ pub(super) fn verify(
     if header.alg != "RS256" {
         return Err(invalid("it is not signed with RS256"));
     }
-    let key = keys.keys.iter().find(|key| key.kty == "RSA" && key.kid == header.kid && !key.kid.is_empty());
-    let key = key.ok_or_else(|| invalid(format!("{} has no key of its name", trusted.issuer)))?;
+    // RFC 7515, 4.1.11: whoever does not know what it asks for must not accept it.
+    if header.crit.is_some() {
+        return Err(invalid("its header asks for more than is known here (crit)"));
+    }
+    let key =
+        keys.of(&header.kid).ok_or_else(|| invalid(format!("{} has no key of its name", trusted.issuer)))?;
     let components = RsaPublicKeyComponents { n: decode(&key.n)?, e: decode(&key.e)? };
     components
         .verify(&RSA_PKCS1_2048_8192_SHA256, format!("{head}.{body}").as_bytes(), &decode(signature)?)
@@ -122,20 +142,29 @@ pub(super) fn person(claims: &Claims, trusted: &Trusted, purpose: Purpose) -> Re
     if !is_login(&claims.actor) || !is_id(&claims.actor_id) {
         return Err(invalid("it names nobody"));
     }
-    if purpose == Purpose::Decide {
-        // What others can bring about in somebody's name decides nothing: a push to their branch, a comment, an old run.
-        if claims.event_name != "workflow_dispatch" {
-            return refused("the job was not started by hand (workflow_dispatch)".to_owned());
-        }
-        if claims.git_ref != format!("refs/heads/{}", trusted.branch) {
-            return refused(format!("its workflow is not the one of the branch {}", trusted.branch));
-        }
-        // GitHub names whoever started the first attempt, whoever started this one.
-        if claims.run_attempt != "1" {
+    // Whoever may write a workflow can start another with its job's token (`github-actions[bot]`), and would be two people.
+    if claims.actor.ends_with("[bot]") {
+        return refused(format!("{} is a program, and people are asked for", claims.actor));
+    }
+    // What others can bring about in somebody's name proves nothing about them: a comment, a workflow of another branch, an
+    // old run. That goes for whoever starts as well: one who can make another the starter approves alone.
+    match (purpose, claims.event_name.as_str()) {
+        (_, "workflow_dispatch") | (Purpose::Start, "push") => {}
+        (Purpose::Start, _) => {
             return refused(
-                "the job was run again, and GitHub does not say by whom: start it anew".to_owned(),
+                "the job was started neither by a push nor by hand (workflow_dispatch)".to_owned(),
             );
         }
+        (Purpose::Decide, _) => {
+            return refused("the job was not started by hand (workflow_dispatch)".to_owned());
+        }
+    }
+    if claims.git_ref != format!("refs/heads/{}", trusted.branch) {
+        return refused(format!("its workflow is not the one of the branch {}", trusted.branch));
+    }
+    // GitHub names whoever started the first attempt, whoever started this one.
+    if claims.run_attempt != "1" {
+        return refused("the job was run again, and GitHub does not say by whom: start it anew".to_owned());
     }
     Ok(Person { login: claims.actor.clone(), id: claims.actor_id.clone() })
 }

@@ -81,7 +81,7 @@ impl Wire {
                 let name = format!("{}/{}", person.login, person.id);
                 Ok(Some(Actor { name, source: ActorSource::Oidc, ..self.around.actor() }))
             }
-            Err(error) => Err(told(error)),
+            Err(error) => Err(told(error, purpose)),
         }
     }
 
@@ -103,15 +103,20 @@ impl Wire {
     }
 }
 
-fn told(error: OidcError) -> CommandError {
+fn told(error: OidcError, purpose: Purpose) -> CommandError {
     let message = error.to_string();
     match error {
         OidcError::Unavailable { .. } => CommandError::new(ErrorKind::Failed, message)
             .hint("run the job again; identity.github.issuer in relman.toml says who is asked"),
         OidcError::Invalid(_) => CommandError::new(ErrorKind::Refused, message)
             .hint("see whether identity.github in relman.toml is right, and whether this machine's clock is"),
-        OidcError::Refused(_) => CommandError::new(ErrorKind::Refused, message).hint(
-            "gh workflow run approve.yml, on the branch that identity.github in relman.toml names: by hand, and once",
-        ),
+        OidcError::Refused(_) => CommandError::new(ErrorKind::Refused, message).hint(match purpose {
+            Purpose::Decide => {
+                "gh workflow run approve.yml, on the branch that identity.github in relman.toml names: by hand, and once"
+            }
+            Purpose::Start => {
+                "git commit --allow-empty and git push, by a person, to the branch that identity.github in relman.toml names"
+            }
+        }),
     }
 }

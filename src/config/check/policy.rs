@@ -72,7 +72,8 @@ fn is_person(text: &str) -> bool {
     let Some((login, id)) = text.strip_prefix("oidc:").and_then(|name| name.split_once('/')) else {
         return false;
     };
-    let is_login = |c: char| c.is_ascii_alphanumeric() || "-_[]".contains(c);
+    // A program (`NAME[bot]`) is nobody who approves.
+    let is_login = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     (1..=100).contains(&login.len())
         && login.chars().all(is_login)
         && (1..=20).contains(&id.len())
@@ -124,6 +125,12 @@ mod tests {
         let mut found = Problems::new();
         check("production", &"production".parse().unwrap(), &config, &mut found);
         found.into_iter().map(|(key, why)| format!("{key} {why}")).collect()
+    }
+
+    #[test]
+    fn a_program_is_no_person() {
+        assert!(is_person("oidc:ada_acme/583231"));
+        assert!(!is_person("oidc:github-actions[bot]/41898282"));
     }
 
     #[test]

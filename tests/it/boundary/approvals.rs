@@ -70,6 +70,11 @@ pub(super) fn cases() -> Vec<Case> {
             &["approvers[0]", "gh api users/LOGIN --jq .id"],
         ),
         bad(
+            "a program that approves",
+            rule("\"oidc:github-actions[bot]/41898282\""),
+            &["approvers[0]", "is neither sts:ARN nor oidc:LOGIN/ID"],
+        ),
+        bad(
             "people by GitHub, of no repository",
             rule("\"oidc:bob/7\"").replace(
                 "[ledger]\nurl = \"sqlite:ledger.db\"\n[identity.github]\nrepository = \"acme/web\"\nissuer = \"http://127.0.0.1:PORT\"\n",
