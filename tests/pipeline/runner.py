@@ -6,8 +6,8 @@
 SETTINGS: origin (a bare repository), ref, sha, event, inputs, actor, vars, secrets, environments (their vars and
 secrets), root (a directory for the jobs), path (directories of stand-ins, put before PATH), environment (of the machine),
 home (links in it to what the machine keeps), rerun: a job to run again, with those that need it, while the others keep
-their success, and cancel: {run, says, stuck}, which cancels the job when a step with this line has said this text; processes
-of the name `stuck` hear nothing any more, as when a disk does not answer.
+their success, and cancel: {run, says, stuck}, which cancels the job when a step with this line has said this text; `stuck`:
+its processes hear nothing any more, as on a machine that hangs.
 
 What is neither known to it nor stood in for, an action, an expression, a key of a step, fails the run. The result is JSON
 on standard output; what the steps say goes to root/log. docs/design/workflows-run-in-the-lab.md says what is left out.
@@ -296,9 +296,8 @@ class Run:
         return process.wait()
 
     def stop(self, process: subprocess.Popen) -> None:
-        for pid in tree(process.pid):
-            if Path(f"/proc/{pid}/comm").read_text().strip() == self.settings["cancel"].get("stuck"):
-                os.kill(pid, signal.SIGSTOP)
+        if self.settings["cancel"].get("stuck"):
+            self.all_of(process, signal.SIGSTOP)
         for number, patience in ((signal.SIGINT, AFTER_INT), (signal.SIGTERM, AFTER_TERM)):
             process.send_signal(number)
             try:
@@ -307,9 +306,13 @@ class Run:
             except subprocess.TimeoutExpired:
                 pass
         self.killed = True
+        self.all_of(process, signal.SIGKILL)
+
+    @staticmethod
+    def all_of(process: subprocess.Popen, number: signal.Signals) -> None:
         for pid in tree(process.pid):
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
             except ProcessLookupError:
                 pass
 

@@ -314,6 +314,7 @@ fn a_push_ends_in_served_traffic_and_what_fails_leaves_what_serves() {
     ]);
     shell(&at.root.join("repo"), "git revert --no-edit HEAD");
     assert_eq!(at.answers(), served);
+    kinds::build_cancelled(&at);
 
     // Cancelled while production is worked on; it hears the first signal, and `resume` goes on.
     let second = at.change("feat: cancelled half-way");

@@ -60,6 +60,23 @@ impl Drop for Refusing<'_> {
     }
 }
 
+/// Cancelled while it is built: relman hears it and ends, and so does the build; nothing is released.
+pub(super) fn build_cancelled(at: &Pipeline) {
+    let repository = at.root.join("repo");
+    shell(&repository, "echo 'RUN sleep 601' >>app/Dockerfile");
+    let slow = at.push("feat: builds for ten minutes");
+    let ended =
+        at.run("deploy", &slow, &json!({"cancel": {"run": "ci-release", "says": "building and pushing"}}));
+    ended.are(&[("build", "cancelled"), ("staging", "skipped")]);
+    assert_eq!(ended.told["killed"], false, "{}", ended.log);
+    ended.relman_ended_with(130);
+    ended.sums_up("| code | 130 |");
+    eventually("the engine builds no more", Duration::from_secs(20), || {
+        !at.lab.docker(&["ps", "--no-trunc", "--format", "{{.Command}}"]).contains("sleep 601")
+    });
+    shell(&repository, "git revert --no-edit HEAD");
+}
+
 /// Resumed by its workflow after the cancelled run.
 pub(super) fn resumed(at: &Pipeline, sha: &str) {
     at.dispatch("resume", sha, &json!({"environment": PRODUCTION})).are(&[("resume", "success")]);
@@ -135,7 +152,7 @@ pub(super) fn approved(at: &Pipeline, sha: &str) {
     let own = at.moto.environment();
     let nobody: Vec<_> =
         own.iter().filter(|(name, _)| !name.contains("_KEY") && !name.contains("_URL")).cloned().collect();
-    for (who, why) in [(&own, "second pair of eyes"), (&nobody, "proven")] {
+    for (who, why) in [(&own, "second pair of eyes"), (&nobody, "AWS credentials of your own")] {
         let output = at.person_as(who, &["approve", &id]);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(6), "{stderr}");
@@ -171,13 +188,13 @@ fn another(at: &Pipeline) -> Vec<(&'static str, String)> {
     identity
 }
 
-/// A relman that hears neither SIGINT nor SIGTERM is killed with all that it started: before its hosts are prepared, and
-/// the job that is run again while it shifts traffic. Under load, to the end, without a request that failed.
+/// On a machine that hangs nobody hears SIGINT or SIGTERM, and all are killed: while a host is prepared, and in the job
+/// that is run again while it shifts traffic. Under load, to the end, without a request that failed.
 pub(super) fn killed(at: &Pipeline, sha: &str) {
     let served = at.answers();
     let load = Load::on(&at.lab.url(2), &at.root);
     let killed = |says: &str, more: &Value| {
-        let mut settings = json!({"cancel": {"run": "ci-deploy", "says": says, "stuck": "relman"}});
+        let mut settings = json!({"cancel": {"run": "ci-deploy", "says": says, "stuck": true}});
         for (key, value) in more.as_object().expect("an object") {
             settings[key] = value.clone();
         }
