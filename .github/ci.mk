@@ -56,6 +56,14 @@ ci-rollback: # ENVIRONMENT, TO (may be empty), REASON
 ci-resume: # ENVIRONMENT
 	@$(with_key) $(RELMAN) resume --env "$$ENVIRONMENT" --lock-wait $(LOCK_WAIT)
 
+.PHONY: ci-decide
+ci-decide: # ENVIRONMENT, DEPLOYMENT, DECISION (approve or reject), REASON
+	@if [[ $$DECISION == reject ]]; then \
+	  $(RELMAN) reject --env "$$ENVIRONMENT" --reason="$$REASON" -- "$$DEPLOYMENT"; \
+	else \
+	  $(RELMAN) approve --env "$$ENVIRONMENT" --reason="$$REASON" -- "$$DEPLOYMENT"; \
+	fi
+
 # Terraform itself: the role that plans may not lock the state, and neither role may open the ledger, on purpose.
 # `relman infra` does both.
 .PHONY: ci-infra-init

@@ -34,6 +34,9 @@ pub struct Config {
     /// Where artifacts are.
     #[serde(default)]
     pub artifacts: ArtifactSettings,
+    /// Who vouches for people, besides AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentitySettings>,
     /// How a release is run.
     pub run: RunConfig,
     /// How Ansible is run.
@@ -142,6 +145,47 @@ pub struct ArtifactSettings {
     /// `file:PATH` or `s3://BUCKET[/PREFIX]`; none: beside the embedded ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+}
+
+/// `[identity]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentitySettings {
+    /// GitHub, for people who approve by a workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github: Option<GitHubSettings>,
+}
+
+/// `[identity.github]`: whose jobs GitHub names people in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GitHubSettings {
+    /// `OWNER/NAME`.
+    pub repository: String,
+    /// The repository's id, which another of the same name does not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_id: Option<String>,
+    /// The branch whose workflows let somebody approve.
+    #[serde(default = "main_branch")]
+    pub branch: String,
+    /// Who signs the tokens.
+    #[serde(default = "github_issuer")]
+    pub issuer: String,
+}
+
+fn main_branch() -> String {
+    "main".into()
+}
+
+fn github_issuer() -> String {
+    "https://token.actions.githubusercontent.com".into()
+}
+
+impl Config {
+    /// GitHub, where it vouches for people.
+    pub fn github(&self) -> Option<&GitHubSettings> {
+        self.identity.as_ref()?.github.as_ref()
+    }
 }
 
 /// `[ansible]`.

@@ -16,6 +16,8 @@ pub mod image;
 pub mod infra;
 pub mod ledger;
 #[cfg(feature = "cli")]
+pub mod oidc;
+#[cfg(feature = "cli")]
 pub mod registry;
 
 #[cfg(feature = "cli")]

@@ -2,6 +2,7 @@
 //! that was not looked at.
 
 mod change;
+mod freeze;
 mod read;
 pub mod values;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use change::*;
+pub use freeze::*;
 pub use read::*;
 
 use crate::domain::id::EnvironmentName;
@@ -146,6 +148,9 @@ pub enum Verb {
     Hold(WithReason),
     /// Allow deploys again
     Unhold(WithReason),
+    /// Times of the calendar in which nothing is deployed; a rollback is exempt
+    #[command(subcommand)]
+    Freeze(FreezeVerb),
     /// Record a verdict on a release in an environment
     #[command(after_help = "Examples:
   relman mark faulty '#142' --reason 'loses orders'

@@ -120,6 +120,7 @@ pub async fn run(cli: Cli, run: &Run) -> Result<u8, CommandError> {
         Verb::Verify(args) => read::verify(run, args).await,
         Verb::Hold(args) => change::hold(run, args).await,
         Verb::Unhold(args) => change::unhold(run, args).await,
+        Verb::Freeze(verb) => change::freeze(run, verb).await,
         Verb::Mark(args) => change::mark(run, args).await,
         Verb::Lock(args) => change::lock(run, args).await,
         Verb::Unlock(args) => change::unlock(run, args).await,

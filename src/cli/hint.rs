@@ -3,12 +3,15 @@
 use crate::domain::id::EnvironmentName;
 
 /// Verbs that act on or look at one environment, the one that is the default where none is named.
-const OF_ONE: [&str; 21] = [
+const OF_ONE: [&str; 24] = [
     "abort",
     "approve",
     "catch-up",
     "deploy",
     "doctor",
+    "freeze add",
+    "freeze list",
+    "freeze rm",
     "history",
     "hold",
     "infra apply",

@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use crate::commands::provision::Hosts;
+pub use crate::oidc::Purpose;
 use fleet::Route;
 
 use super::args::{Global, Way};
@@ -198,7 +199,7 @@ impl Wire {
         Tool { command: self.config().ansible.command.clone(), environment: self.around.raw.clone() }
     }
 
-    fn settings(&self, name: &EnvironmentName) -> Result<&Environment, CommandError> {
+    pub(in crate::cli) fn settings(&self, name: &EnvironmentName) -> Result<&Environment, CommandError> {
         self.config().environments.get(name).ok_or_else(|| {
             let file = self.loaded.file.display();
             CommandError::new(ErrorKind::Usage, format!("{file} has no environment {name}"))

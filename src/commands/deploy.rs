@@ -306,7 +306,7 @@ async fn dry_run(
     let serving = context.deployment(&stream, environment.serving).await?;
     let wanted = wanted(context, site, supply, &args).await?;
     let mut report = Report::new(site, ReportResult::Planned);
-    let rules = rules(context, site, &wanted).await?;
+    let rules = rules(context, site, &environment, &wanted).await?;
     match admit(supply, &args, &wanted, (serving.as_ref(), &environment), &rules)? {
         Admission::Refused(refusal) => return Err(refused(&refusal, site, &environment)),
         Admission::Superseded => {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Context;
 use super::error::CommandError;
 use crate::domain::deployment::Hold;
+use crate::domain::entry::Sealed;
 use crate::domain::event::Event;
 use crate::domain::id::{EnvironmentName, ServiceName};
 
@@ -52,10 +53,8 @@ async fn change(
     environment: &EnvironmentName,
     event: Event,
 ) -> Result<Report, CommandError> {
-    let stream = context.stream(environment);
     let before = current(context, environment).await?;
-    let sealed = context.ledger.append(&stream, None, context.draft(event)).await?;
-    context.progress.entry(&sealed.entry);
+    append(context, environment, event).await?;
     Ok(Report {
         schema: 1,
         service: context.service.clone(),
@@ -63,6 +62,17 @@ async fn change(
         hold: current(context, environment).await?,
         before,
     })
+}
+
+/// An entry that needs no deploy lock: whoever stops deploys does not wait for one.
+pub(super) async fn append(
+    context: &Context,
+    environment: &EnvironmentName,
+    event: Event,
+) -> Result<Sealed, CommandError> {
+    let sealed = context.ledger.append(&context.stream(environment), None, context.draft(event)).await?;
+    context.progress.entry(&sealed.entry);
+    Ok(sealed)
 }
 
 async fn current(context: &Context, environment: &EnvironmentName) -> Result<Option<Hold>, CommandError> {

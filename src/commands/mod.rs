@@ -10,6 +10,7 @@ pub mod deploy;
 pub mod diff;
 pub mod doctor;
 pub mod error;
+pub mod freeze;
 pub mod history;
 pub mod hold;
 pub mod infra;

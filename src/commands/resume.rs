@@ -9,7 +9,7 @@ use super::{CommandError, Context, Site};
 use crate::domain::deployment::{Deployment, Kind, Phase};
 use crate::domain::freeze;
 use crate::domain::id::DeploymentNumber;
-use crate::domain::record::EnvironmentRecord;
+use crate::domain::record::{EnvironmentRecord, FreezeRecord};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -49,11 +49,14 @@ fn still_admitted(
             .hint("relman abort --reason '…': it is not to go on at all"));
     }
     let windows = &site.settings.freeze;
-    let now = freeze::in_force(windows, context.clock.now());
-    if let Some((window, until)) =
-        now.filter(|found| freeze::in_force(windows, active.started_at) != Some(*found))
-    {
-        return Err(refused(format!("deploys are frozen until {until}: {}", window.reason))
+    // What it was started in spite of, does not stop it.
+    let started = active.started_at;
+    let then: Vec<FreezeRecord> =
+        environment.freezes.iter().filter(|one| one.since <= started).cloned().collect();
+    let then = freeze::in_force(windows, &then, started);
+    let now = freeze::in_force(windows, &environment.freezes, context.clock.now());
+    if let Some(frozen) = now.filter(|found| then.as_ref() != Some(found)) {
+        return Err(refused(frozen.to_string())
             .hint("the same again when that is over")
             .hint("relman abort --reason '…', then relman deploy --override-freeze --reason '…': when it cannot wait"));
     }

@@ -81,10 +81,10 @@ async fn sync(attempt: &Attempt<'_>, args: &Args) -> Result<Report, CommandError
     if moved.moved.is_empty() {
         return Ok(moved.report(site));
     }
-    let frozen = freeze::in_force(&site.settings.freeze, context.clock.now());
-    if let Some((window, until)) = frozen.filter(|_| !args.override_freeze) {
-        let text = format!("deploys are frozen until {until}: {}", window.reason);
-        return Err(CommandError::new(ErrorKind::Refused, text)
+    let environment = context.environment(&context.stream(&site.name)).await?;
+    let frozen = freeze::in_force(&site.settings.freeze, &environment.freezes, context.clock.now());
+    if let Some(frozen) = frozen.filter(|_| !args.override_freeze) {
+        return Err(CommandError::new(ErrorKind::Refused, frozen.to_string())
             .detail(format!("Moved: {}", moved.moved.join(", ")))
             .hint("relman secrets sync --override-freeze --reason '…': a secret that leaked does not wait"));
     }

@@ -11,7 +11,7 @@ use super::error::{CommandError, ErrorKind};
 use super::history::{Facts, Row};
 use crate::artifact::ArtifactError;
 use crate::domain::actor::Actor;
-use crate::domain::deployment::Deployment;
+use crate::domain::deployment::{Approval, Deployment};
 use crate::domain::event::{Event, StepRef};
 use crate::domain::id::{DeploymentNumber, Digest, EnvironmentName, Stream};
 use crate::domain::plan::Plan;
@@ -30,6 +30,9 @@ pub struct Report {
     pub secrets: BTreeMap<String, String>,
     /// Policies that were overridden.
     pub overrides: Vec<String>,
+    /// Who is asked before it may go on, and who approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// The plan; none when it was not planned, or its artifact is gone.
     pub plan: Option<Plan>,
     /// The run configuration; none when its artifact is gone.
@@ -100,6 +103,7 @@ pub async fn run(
         deployment: facts.row(environment, &deployment, verdict),
         secrets: deployment.secrets.clone(),
         overrides: deployment.overrides.clone(),
+        approval: deployment.approval.clone(),
         plan: None,
         run: None,
         evidence: Vec::new(),

@@ -11,6 +11,7 @@ use crate::domain::deployment::{Deployment, Hold, Kind, Phase};
 use crate::domain::drift::{Drift, Seen, drift};
 use crate::domain::freeze;
 use crate::domain::id::{DeploymentId, Digest, HostName, ServiceName, Stream};
+use crate::domain::policy::Frozen;
 use crate::domain::record::{EnvironmentRecord, HostRecord, Listing, Record};
 use crate::domain::release::ReleaseRef;
 use crate::domain::time::Timestamp;
@@ -68,15 +69,6 @@ pub struct Report {
     pub doubt: Option<String>,
     /// Whether any host is not known to be as the ledger wants it: what `--exit-code` asks for.
     pub differs: bool,
-}
-
-/// A freeze in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Frozen {
-    /// Why.
-    pub reason: String,
-    /// When it ends.
-    pub until: Timestamp,
 }
 
 /// A deployment without an outcome.
@@ -208,8 +200,7 @@ pub async fn run(context: &Context, site: &Site) -> Result<Report, CommandError>
         lease: recorded.lease.filter(LeaseView::is_held).map(HeldBy::from),
         moved_to: recorded.environment.moved_to.clone(),
         hold: recorded.environment.hold.clone(),
-        freeze: freeze::in_force(&site.settings.freeze, context.clock.now())
-            .map(|(window, until)| Frozen { reason: window.reason.clone(), until }),
+        freeze: freeze::in_force(&site.settings.freeze, &recorded.environment.freezes, context.clock.now()),
         in_flight: recorded.active.as_ref().map(|deployment| InFlight {
             id: id(deployment.number),
             kind: deployment.kind,

@@ -332,3 +332,25 @@ impl World {
 pub(super) fn commit(digit: char) -> CommitSha {
     digit.to_string().repeat(40).parse().unwrap()
 }
+
+/// Two hours later by the wall clock.
+pub(super) struct Later(pub(super) Arc<dyn Clock>);
+
+#[async_trait::async_trait]
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        Timestamp::new(self.0.now().utc() + chrono::Duration::hours(2))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration).await;
+    }
+
+    fn token(&self) -> Token {
+        self.0.token()
+    }
+}

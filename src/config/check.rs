@@ -34,6 +34,7 @@ pub(super) fn check(config: &Config, root: &Path) -> Problems {
             format!("there is no [environments.{name}]")
         });
     }
+    policy::github(config, &mut found);
     for (name, environment) in &config.environments {
         let at = format!("environments.{name}");
         check_environment(&at, environment, root, &mut found);

@@ -1,5 +1,6 @@
 //! Every key of `relman.toml` with its kind, default and meaning: what unknown keys and `RELMAN_…` variables are
 //! judged by, and what `docs/config.md` is made from. A test compares it with the types.
+// Long because: it is one table, a line or four for each key.
 
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,25 @@ pub const KEYS: &[Key] = &[
         Text,
         "beside the ledger",
         "file:PATH or s3://BUCKET[/PREFIX]: where run configurations, plans, manifests and logs are. In a bucket the heads of the ledger are anchored as well. Must be given with a ledger in DynamoDB.",
+    ),
+    key(
+        "identity.github.repository",
+        Text,
+        "",
+        "OWNER/NAME: people may be known by the tokens that GitHub signs for jobs of this repository, and approve by a workflow (docs/environments.md).",
+    ),
+    key(
+        "identity.github.repository_id",
+        Text,
+        "none",
+        "The repository's id (gh api repos/OWNER/NAME --jq .id): another repository that gets this name later does not count.",
+    ),
+    key("identity.github.branch", Text, "main", "The branch whose workflows let somebody approve."),
+    key(
+        "identity.github.issuer",
+        Text,
+        "https://token.actions.githubusercontent.com",
+        "Who signs the tokens: that of a GitHub Enterprise Server is https://HOST/_services/token.",
     ),
     key("run.port", Number, "", "The port on which the container listens."),
     key("run.env.*", Text, "none", "Plain environment variables of the container."),

@@ -228,6 +228,11 @@ pub enum NoApproval {
     /// Of whoever asked for it.
     #[error("whoever started it does not count as the second pair of eyes")]
     Own,
+    /// Of another kind than whoever started it, or approved before.
+    #[error(
+        "this identity is of another kind than that of whoever started or approved it before, and nobody can tell whether two of different kinds are one person"
+    )]
+    OtherKind,
     /// Nobody can tell whether two pairs of eyes saw it.
     #[error("who started it is not proven, so nobody can tell whether this is a second pair of eyes")]
     StarterNotProven,
@@ -247,13 +252,15 @@ impl Approval {
         let asked = &self.rule.approvers;
         match () {
             () if !actor.is_proven() => Err(NoApproval::NotProven),
-            () if !asked.is_empty() && !asked.contains(&actor.identity()) => Err(NoApproval::NotAsked),
-            () if self.given.iter().any(|given| given.actor.identity() == actor.identity()) => {
-                Err(NoApproval::Twice)
+            () if !asked.is_empty() && !asked.iter().any(|one| actor.is(one)) => Err(NoApproval::NotAsked),
+            () if self.given.iter().any(|given| actor.is(&given.actor.identity())) => Err(NoApproval::Twice),
+            () if self.given.iter().any(|given| given.actor.source != actor.source) => {
+                Err(NoApproval::OtherKind)
             }
             () if !self.rule.four_eyes => Ok(()),
             () if !starter.is_proven() => Err(NoApproval::StarterNotProven),
-            () if starter.identity() == actor.identity() => Err(NoApproval::Own),
+            () if actor.is(&starter.identity()) => Err(NoApproval::Own),
+            () if starter.source != actor.source => Err(NoApproval::OtherKind),
             () => Ok(()),
         }
     }

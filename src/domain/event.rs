@@ -274,6 +274,17 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Times of the calendar in which nothing is deployed. They are known by the number of this entry.
+    #[serde(rename = "freeze.added")]
+    FreezeAdded(Times),
+    /// These times are none any more.
+    #[serde(rename = "freeze.removed")]
+    FreezeRemoved {
+        /// The entry that added them.
+        freeze: u64,
+        /// Why.
+        reason: String,
+    },
 
     /// An apply of the infrastructure is about to begin.
     #[serde(rename = "infra.started")]
@@ -325,6 +336,20 @@ pub enum Event {
     },
 }
 
+/// Times of the calendar as they are recorded: texts, since who reads them may know other time zones than who wrote them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Times {
+    /// When they begin: `Fri 16:00` of each week, or `2026-12-20 00:00`.
+    pub from: String,
+    /// When they end.
+    pub until: String,
+    /// Whose clock is meant, by its name in the IANA time zone database.
+    pub zone: String,
+    /// Why.
+    pub reason: String,
+}
+
 impl Event {
     /// The deployment that the event is about.
     pub fn deployment(&self) -> Option<DeploymentNumber> {
@@ -346,6 +371,8 @@ impl Event {
             | Self::VerdictMarked { .. }
             | Self::HoldSet { .. }
             | Self::HoldLifted { .. }
+            | Self::FreezeAdded(_)
+            | Self::FreezeRemoved { .. }
             | Self::InfraStarted(_)
             | Self::InfraApplied(_)
             | Self::InfraFailed(_)
@@ -412,6 +439,8 @@ impl Event {
             Self::VerdictMarked { .. } => "verdict.marked",
             Self::HoldSet { .. } => "hold.set",
             Self::HoldLifted { .. } => "hold.lifted",
+            Self::FreezeAdded(_) => "freeze.added",
+            Self::FreezeRemoved { .. } => "freeze.removed",
             Self::InfraStarted(_) => "infra.started",
             Self::InfraApplied(_) => "infra.applied",
             Self::InfraFailed(_) => "infra.failed",

@@ -8,6 +8,9 @@ use chrono::{Timelike as _, Utc, Weekday};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::event::Times;
+use super::policy::Frozen;
+use super::record::FreezeRecord;
 use super::time::Timestamp;
 
 const MINUTES_OF_DAY: u32 = 24 * 60;
@@ -126,6 +129,11 @@ impl Freeze {
         }
     }
 
+    /// Whether it is over for good.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        matches!(self.until, Moment::Once(until) if self.instant(until) <= now.utc())
+    }
+
     /// When the window ends that a moment lies in; none where it lies in none.
     pub fn end_at(&self, now: Timestamp) -> Option<Timestamp> {
         let local = now.utc().with_timezone(&self.zone);
@@ -170,14 +178,57 @@ fn of_week(day: Weekday, time: NaiveTime) -> u32 {
     day.num_days_from_monday() * MINUTES_OF_DAY + time.hour() * 60 + time.minute()
 }
 
-/// The window that a moment lies in: of several, the one that ends last.
-pub fn in_force(windows: &[Freeze], now: Timestamp) -> Option<(&Freeze, Timestamp)> {
-    windows.iter().filter_map(|window| Some((window, window.end_at(now)?))).max_by_key(|(_, end)| *end)
+impl From<&Freeze> for Times {
+    fn from(window: &Freeze) -> Self {
+        Self {
+            from: window.from.to_string(),
+            until: window.until.to_string(),
+            zone: window.zone.name().to_owned(),
+            reason: window.reason.clone(),
+        }
+    }
+}
+
+impl FreezeRecord {
+    /// The window; none where this relman cannot read it.
+    pub fn window(&self) -> Option<Freeze> {
+        let Times { from, until, zone, reason } = &self.times;
+        let window = Freeze {
+            from: from.parse().ok()?,
+            until: until.parse().ok()?,
+            zone: zone.parse().ok()?,
+            reason: reason.clone(),
+        };
+        window.check().is_ok().then_some(window)
+    }
+
+    /// When it ends, if a moment lies in it. What cannot be read may be in force: it is asked for again in an hour.
+    pub fn end_at(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.window() {
+            Some(window) => window.end_at(now),
+            None => Some(Timestamp::new(now.utc() + TimeDelta::hours(1))),
+        }
+    }
+}
+
+/// The freeze that a moment lies in, of the configuration or of the ledger: of several, the one that ends last. When
+/// one was added does not matter: whoever added it may have another clock.
+pub fn in_force(windows: &[Freeze], recorded: &[FreezeRecord], now: Timestamp) -> Option<Frozen> {
+    let configured = windows.iter().filter_map(|window| {
+        let (reason, until) = (window.reason.clone(), window.end_at(now)?);
+        Some(Frozen { reason, until, id: None, by: None })
+    });
+    let recorded = recorded.iter().filter_map(|one| {
+        let (reason, until) = (one.times.reason.clone(), one.end_at(now)?);
+        Some(Frozen { reason, until, id: Some(one.id), by: Some(one.actor.name.clone()) })
+    });
+    configured.chain(recorded).max_by_key(|frozen| frozen.until)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::actor::{Actor, ActorSource};
 
     fn freeze(from: &str, until: &str, zone: &str) -> Freeze {
         Freeze {
@@ -248,9 +299,39 @@ mod tests {
     fn of_several_windows_the_one_that_ends_last_counts() {
         let windows =
             [freeze("Fri 16:00", "Mon 08:00", "UTC"), freeze("2026-11-27 00:00", "2026-12-02 00:00", "UTC")];
-        let (window, end) = in_force(&windows, at("2026-11-28T00:00:00Z")).unwrap();
-        assert_eq!((window, end), (&windows[1], at("2026-12-02T00:00:00Z")));
-        assert_eq!(in_force(&windows, at("2026-12-03T00:00:00Z")), None);
+        let until = |recorded: &[FreezeRecord], now: &str| {
+            in_force(&windows, recorded, at(now)).map(|frozen| (frozen.id, frozen.until.to_string()))
+        };
+        let day = "2026-11-28T00:00:00Z";
+        assert_eq!(until(&[], day), Some((None, "2026-12-02T00:00:00.000Z".to_owned())));
+        assert_eq!(until(&[], "2026-12-03T00:00:00Z"), None);
+        let recorded = |times: &Times| FreezeRecord {
+            id: 7,
+            times: times.clone(),
+            actor: Actor { name: "ada".to_owned(), source: ActorSource::Os, run_url: None },
+            since: at("2026-11-27T12:00:00Z"),
+        };
+        let long = Times::from(&freeze("2026-11-27 00:00", "2026-12-24 00:00", "Europe/Berlin"));
+        let end = Some((Some(7), "2026-12-23T23:00:00.000Z".to_owned()));
+        assert_eq!(until(&[recorded(&long)], day), end);
+        assert_eq!(until(&[recorded(&long)], "2026-11-27T11:59:59Z"), end, "also by a clock that is late");
+        assert_eq!(
+            recorded(&long).window(),
+            Some(freeze("2026-11-27 00:00", "2026-12-24 00:00", "Europe/Berlin"))
+        );
+        // Of a newer relman, or of a newer world: nothing is deployed by mistake.
+        for times in [
+            Times { zone: "Mars/Olympus".to_owned(), ..long.clone() },
+            Times { until: "full moon".to_owned(), ..long.clone() },
+            Times { until: "Fri 16:00".to_owned(), ..long },
+        ] {
+            assert_eq!(recorded(&times).window(), None);
+            let now = "2027-03-03T00:00:00Z";
+            assert_eq!(
+                until(&[recorded(&times)], now),
+                Some((Some(7), "2027-03-03T01:00:00.000Z".to_owned()))
+            );
+        }
     }
 
     proptest::proptest! {

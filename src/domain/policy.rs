@@ -54,10 +54,36 @@ pub struct Overrides {
 /// What the environment's configuration asks for, as things are now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// A freeze in force: its reason, and when it ends.
-    pub frozen: Option<(String, Timestamp)>,
+    /// A freeze in force.
+    pub frozen: Option<Frozen>,
     /// The environment in which a release has to be proven first, and whether the target is.
     pub order: Option<(EnvironmentName, bool)>,
+}
+
+/// A freeze in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Frozen {
+    /// Why.
+    pub reason: String,
+    /// When it ends.
+    pub until: Timestamp,
+    /// Which one of the ledger it is; none: one of the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// Who added it to the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+impl std::fmt::Display for Frozen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "deploys are frozen until {}", self.until)?;
+        match (self.id, &self.by) {
+            (Some(id), Some(by)) => write!(f, " (freeze {id}, by {by})")?,
+            _ => write!(f, " (relman.toml)")?,
+        }
+        write!(f, ": {}", self.reason)
+    }
 }
 
 /// What a deploy would run into.
@@ -103,13 +129,8 @@ pub enum Refusal {
         good: String,
     },
     /// The calendar says no.
-    #[error("deploys are frozen until {until}: {reason}")]
-    Frozen {
-        /// Until when.
-        until: String,
-        /// Why.
-        reason: String,
-    },
+    #[error("{0}")]
+    Frozen(Frozen),
     /// It has to be proven somewhere else first.
     #[error("{target} is not proven in {environment}, where a release goes first")]
     OutOfOrder {
@@ -171,10 +192,9 @@ pub fn admit_deploy(
             }
         }
     }
-    if let Some((reason, until)) = &rules.frozen {
+    if let Some(frozen) = &rules.frozen {
         if !overrides.freeze {
-            let (until, reason) = (until.to_string(), reason.clone());
-            return Admission::Refused(Refusal::Frozen { until, reason });
+            return Admission::Refused(Refusal::Frozen(frozen.clone()));
         }
         used.push("override-freeze".to_owned());
     }

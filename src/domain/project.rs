@@ -15,7 +15,8 @@ use super::event::{Direction, Event, SecretVersion, Started};
 use super::id::{CommitSha, DeploymentNumber, Digest, Stream};
 use super::infra::InfraRecord;
 use super::record::{
-    ClaimRecord, EnvironmentRecord, HostRecord, Key, Record, ReleaseRecord, ServiceRecord, VerdictRecord,
+    ClaimRecord, EnvironmentRecord, FreezeRecord, HostRecord, Key, Record, ReleaseRecord, ServiceRecord,
+    VerdictRecord,
 };
 use super::step::Step;
 use super::version::Version;
@@ -104,6 +105,12 @@ pub enum Illegal {
     /// There is nothing to lift.
     #[error("there is no hold")]
     NoHold,
+    /// There is no such freeze.
+    #[error("there is no freeze {0}")]
+    NoFreeze(u64),
+    /// There are as many as there may be.
+    #[error("there are {FREEZES} freezes already")]
+    TooManyFreezes,
     /// The stream goes on in another ledger.
     #[error("{stream} goes on in ledger {to}")]
     Moved {
@@ -116,6 +123,9 @@ pub enum Illegal {
     #[error("{0} is being copied into this ledger and is not open here yet")]
     Importing(Stream),
 }
+
+/// Most freezes of an environment: its record is read and written with each deployment, and stays small.
+pub const FREEZES: usize = 16;
 
 /// The keys that [`project`] wants to see before it decides.
 pub fn reads(stream: &Stream, event: &Event) -> Vec<Key> {
@@ -143,7 +153,10 @@ pub fn reads(stream: &Stream, event: &Event) -> Vec<Key> {
             // These can be the first of their stream: whether the ledger goes on elsewhere is then said here alone.
             if matches!(
                 event,
-                Event::LeaseAcquired { .. } | Event::HoldSet { .. } | Event::VerdictMarked { .. }
+                Event::LeaseAcquired { .. }
+                    | Event::HoldSet { .. }
+                    | Event::FreezeAdded(_)
+                    | Event::VerdictMarked { .. }
             ) {
                 keys.push(Key::of_service(service));
             }
@@ -295,6 +308,24 @@ fn project_environment(entry: &Entry, before: &Records, after: &mut Records) -> 
         Event::HoldLifted { .. } => {
             if environment.hold.take().is_none() {
                 return Err(Illegal::NoHold);
+            }
+        }
+        Event::FreezeAdded(times) => {
+            if environment.freezes.len() >= FREEZES {
+                return Err(Illegal::TooManyFreezes);
+            }
+            environment.freezes.push(FreezeRecord {
+                id: entry.seq,
+                times: times.clone(),
+                actor: entry.actor.clone(),
+                since: entry.at,
+            });
+        }
+        Event::FreezeRemoved { freeze, .. } => {
+            let before = environment.freezes.len();
+            environment.freezes.retain(|one| one.id != *freeze);
+            if environment.freezes.len() == before {
+                return Err(Illegal::NoFreeze(*freeze));
             }
         }
         Event::DeploymentStarted(started) => {

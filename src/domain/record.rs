@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use super::deployment::{Deployment, Hold, Verdict};
+use super::event::Times;
 use super::id::{CommitSha, DeploymentNumber, Digest, HostName, ServiceName, Stream};
 use super::infra::InfraRecord;
 use super::release::{Release, ReleaseRef};
@@ -226,12 +227,29 @@ pub struct EnvironmentRecord {
     /// A stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Times of the calendar in which nothing is deployed, besides those of the configuration, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freezes: Vec<FreezeRecord>,
     /// The ledger in which the environment goes on; none while this one is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
     /// Whether entries of another ledger came in and that this one goes on was not said yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub importing: bool,
+}
+
+/// Times of the calendar in which nothing is deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeRecord {
+    /// The number of the entry that added them.
+    pub id: u64,
+    /// Which.
+    pub times: Times,
+    /// Who added them.
+    pub actor: Actor,
+    /// When.
+    pub since: Timestamp,
 }
 
 /// What a host confirmed last.

@@ -53,6 +53,7 @@ macro_rules! ledger_contract {
                 a_version_is_claimed_once,
                 a_version_is_bound_once,
                 a_refused_entry_writes_nothing,
+                freezes_are_known_by_their_entries_and_are_not_too_many,
                 an_entry_of_the_wrong_stream_is_refused,
                 an_entry_that_is_too_large_is_refused,
                 records_are_written_with_their_entry,

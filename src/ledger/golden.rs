@@ -12,7 +12,7 @@ use super::contract::fixture::*;
 use crate::domain::actor::{Actor, ActorSource};
 use crate::domain::deployment::{ApprovalRule, Kind, Offline, Outcome, ReturnPoint, Verdict, Withdrawn};
 use crate::domain::entry::{ChainHash, Draft, Head, SCHEMA, Sealed};
-use crate::domain::event::{Direction, Event, SecretVersion, Started, StepError, StepRef};
+use crate::domain::event::{Direction, Event, SecretVersion, Started, StepError, StepRef, Times};
 use crate::domain::id::{Digest, HostName};
 use crate::domain::infra::{InfraApplied, InfraFailed, InfraHosts, InfraStarted, StateId};
 use crate::domain::release::Release;
@@ -175,6 +175,13 @@ fn plain() -> Vec<Event> {
         },
         hold("until Monday"),
         Event::HoldLifted { reason: "it is Monday".into() },
+        Event::FreezeAdded(Times {
+            from: "Fri 16:00".into(),
+            until: "Mon 08:00".into(),
+            zone: "Europe/Berlin".into(),
+            reason: "weekend".into(),
+        }),
+        Event::FreezeRemoved { freeze: 41, reason: "it is Monday".into() },
         claimed("1.4.2-rc.1", &commit("abc")),
         Event::LedgerMoved { to: "dynamodb:relman-ledger".into() },
         Event::LedgerImported { from: "sqlite:/srv/relman/ledger.db".into() },

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for no tests")]
 
 mod accounts;
+mod approvals;
 mod hosts;
 mod looks;
 mod secrets;
@@ -163,7 +164,10 @@ impl Case {
             match value.as_str() {
                 "" => command.env_remove(name),
                 "(empty)" => command.env(name, ""),
-                value => command.env(name, value.replace("PLACE", place.to_str().unwrap())),
+                value => {
+                    let value = value.replace("PLACE", place.to_str().unwrap());
+                    command.env(name, value.replace("PORT", &port.to_string()))
+                }
             };
         }
         command
@@ -200,6 +204,11 @@ fn what_passes_with_time_is_tried_again_and_then_told() {
 }
 
 #[test]
+fn what_github_says_of_people() {
+    all(&approvals::cases(), 4);
+}
+
+#[test]
 fn what_terraform_says() {
     all(&terraform::cases(), 4);
 }
@@ -211,8 +220,9 @@ fn what_hosts_do() {
 
 #[test]
 fn there_are_as_many_as_said_and_no_two_alike() {
-    let cases = [accounts::cases(), accounts::transient(), terraform::cases(), hosts::cases()];
+    let cases =
+        [accounts::cases(), accounts::transient(), approvals::cases(), terraform::cases(), hosts::cases()];
     let names: std::collections::BTreeSet<&str> = cases.iter().flatten().map(|case| case.name).collect();
     assert_eq!(names.len(), cases.iter().map(Vec::len).sum::<usize>(), "two have one name");
-    assert_eq!(names.len(), 131, "cases: a change of their number is meant, and said here");
+    assert_eq!(names.len(), 142, "cases: a change of their number is meant, and said here");
 }

@@ -183,6 +183,49 @@ fn a_hold_is_set_seen_and_lifted() {
     assert_eq!((&value["hold"], &value["before"]["reason"]), (&serde_json::Value::Null, &"fair".into()));
 }
 
+#[test]
+fn a_freeze_is_added_seen_and_removed_and_what_is_none_is_refused() {
+    let place = Place::new(CONFIG);
+    let added = place.run(&["freeze", "add", "--for", "3h", "--reason", "the sale", "-o", "json"]);
+    assert_eq!(code(&added), Some(0), "{}", text(&added.stderr));
+    let added: serde_json::Value = serde_json::from_slice(&added.stdout).unwrap();
+    let id = added["added"].as_u64().unwrap().to_string();
+    let listed = place.run(&["freeze", "list"]);
+    assert_eq!(code(&listed), Some(0), "{}", text(&listed.stderr));
+    let table = text(&listed.stdout);
+    assert!(table.contains("the sale") && table.contains("until 20"), "{table}");
+    let long = "x".repeat(201);
+    for (arguments, expected, told) in [
+        (vec!["add", "--for", "3h"], 2, "--reason"),
+        (vec!["add", "--reason", "x"], 2, "--until"),
+        (vec!["add", "--for", "3h", "--until", "Mon 08:00", "--reason", "x"], 2, "cannot be used with"),
+        (vec!["add", "--for", "-1h", "--reason", "x"], 2, "-1"),
+        (vec!["add", "--for", "3h", "--zone", "Mars/Olympus", "--reason", "x"], 2, "is no time zone"),
+        (vec!["add", "--until", "tomorrow", "--reason", "x"], 2, "neither a time of the week"),
+        (vec!["add", "--until", "2020-01-01 00:00", "--reason", "x"], 2, "this is no freeze"),
+        (
+            vec!["add", "--from", "Fri 16:00", "--until", "2027-01-01 00:00", "--reason", "x"],
+            2,
+            "begins each week",
+        ),
+        (vec!["add", "--for", "3h", "--reason", "a\u{1b}[2Jb"], 2, "no control characters"),
+        (vec!["add", "--for", "3h", "--reason", "a\nb"], 2, "one line"),
+        (vec!["add", "--for", "3h", "--reason", &long], 2, "at most 200"),
+        (vec!["rm", "99", "--reason", "x"], 7, "there is no freeze 99"),
+        (vec!["rm", "x", "--reason", "x"], 2, "invalid"),
+        (vec!["rm", &id], 2, "--reason"),
+    ] {
+        let output = place.run(&[&["freeze"], arguments.as_slice()].concat());
+        let said = text(&output.stderr);
+        assert_eq!(code(&output), Some(expected), "{arguments:?}: {said}");
+        assert!(said.contains(told) && !said.contains("panicked"), "{arguments:?}: {said}");
+    }
+    let removed = place.run(&["freeze", "rm", &id, "--reason", "sold"]);
+    assert_eq!(code(&removed), Some(0), "{}", text(&removed.stderr));
+    assert!(text(&removed.stdout).contains("no freeze"), "{}", text(&removed.stdout));
+    assert_eq!(code(&place.run(&["verify"])), Some(0));
+}
+
 /// Two at once: one holds the lock, the other is told who does, since when, and on what machine.
 #[test]
 fn the_lock_is_held_by_one_and_given_back_on_a_signal() {

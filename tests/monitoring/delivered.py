@@ -176,7 +176,9 @@ def wanted(alert: dict) -> list[str]:
     return [*release, annotations["summary"], *filter(None, [annotations.get("command")])]
 
 
-def problems(alerts: dict[str, dict], managers: dict[str, Alertmanager], pairs: dict[str, tuple[str, str]]) -> list[str]:
+def problems(
+    alerts: dict[str, dict], managers: dict[str, Alertmanager], pairs: dict[str, tuple[str, str]]
+) -> list[str]:
     found = []
     deadline = time.monotonic() + LIMIT
 

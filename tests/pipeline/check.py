@@ -34,7 +34,7 @@ def targets() -> set[str]:
 # What reads the history: versions, what is newer, what was taken back.
 HISTORY = re.compile(r"ci-(release|deploy|rollback|resume|drift)$")
 # What changes something.
-CHANGES = re.compile(r"ci-(release|deploy|rollback|resume|infra-apply)$")
+CHANGES = re.compile(r"ci-(release|deploy|rollback|resume|decide|infra-apply)$")
 
 
 def problems_of_a_job(at: str, job: dict, workflow: dict) -> list[str]:
@@ -187,13 +187,16 @@ HOSTILE = "v1.0.0; touch pwned $(touch pwned) `touch pwned` ' \" $HOME ${MAKE} -
 
 
 def typed_text_stays_text() -> list[str]:
-    """Runs steps of rollback, deploy and release with a stub for relman and hostile words in each variable."""
+    """Runs steps of rollback, deploy, approve and release with a stub for relman and hostile words in each variable."""
     found = []
     back = {"TO": HOSTILE, "REASON": HOSTILE}
+    decided = {"DEPLOYMENT": HOSTILE, "REASON": HOSTILE}
     calls = [
         ("ci-rollback", back, [f"--to={HOSTILE}", f"--reason={HOSTILE}", "blue-green"], "blue-green", "a key"),
         ("ci-rollback", back | {"TO": ""}, [f"--reason={HOSTILE}", HOSTILE], HOSTILE, ""),
         ("ci-deploy", {}, [HOSTILE], HOSTILE, ""),
+        ("ci-decide", decided | {"DECISION": "reject"}, ["reject", f"--reason={HOSTILE}", "--", HOSTILE], HOSTILE, ""),
+        ("ci-decide", decided | {"DECISION": HOSTILE}, ["approve", f"--reason={HOSTILE}", "--", HOSTILE], HOSTILE, ""),
         ("ci-release", {"BRANCH": f"feature/{HOSTILE}"}, ["--prerelease", "v1-0-0--touch-pwned-"], "", ""),
     ]
     for target, variables, expected, where, key in calls:

@@ -131,6 +131,18 @@ pub fn reason(text: &str) -> Result<String, String> {
     }
 }
 
+/// A time zone of the IANA database.
+pub fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
+    text.parse().map_err(|_| format!("{text:?} is no time zone, such as \"Europe/Berlin\""))
+}
+
+/// The same as [`reason`], on one line: it is said to others.
+pub fn short_reason(text: &str) -> Result<String, String> {
+    let text = reason(text)?;
+    let is_short = text.chars().count() <= 200 && !text.contains('\n');
+    if is_short { Ok(text) } else { Err("such a reason is one line of at most 200 letters".to_owned()) }
+}
+
 /// A pre-release label.
 pub fn label(text: &str) -> Result<String, String> {
     let good = (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');

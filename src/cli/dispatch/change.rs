@@ -3,9 +3,9 @@
 use super::Run;
 use crate::cli::args;
 use crate::cli::output;
-use crate::cli::wire::Access;
+use crate::cli::wire::{Access, Purpose};
 use crate::clock::SystemClock;
-use crate::commands::error::CommandError;
+use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{self, Context};
 use crate::domain::id::{DeploymentNumber, EnvironmentName};
 use crate::domain::target::Target;
@@ -42,15 +42,48 @@ pub(super) async fn unhold(run: &Run, args: args::WithReason) -> Result<u8, Comm
     run.print_done(&report, output::hold::show)
 }
 
+pub(super) async fn freeze(run: &Run, verb: args::FreezeVerb) -> Result<u8, CommandError> {
+    use commands::freeze::{Args, Until, add, list, remove};
+
+    let wire = run.wire()?;
+    let environment = wire.configured(None)?;
+    let configured = &wire.settings(&environment)?.freeze;
+    let report = match verb {
+        args::FreezeVerb::List => {
+            let report = list(&wire.context(Access::Read)?, &environment, configured).await?;
+            return run.print(&report, output::freeze::show);
+        }
+        args::FreezeVerb::Add(args) => {
+            let args::FreezeAdd { from, until, length, zone, reason } = args;
+            let until = match until {
+                Some(moment) => Until::Moment(moment),
+                None => Until::After(length.unwrap_or_default()),
+            };
+            let args = Args { from, until, zone, reason };
+            add(&wire.context(Access::Write)?, &environment, configured, args).await?
+        }
+        args::FreezeVerb::Rm(args) => {
+            remove(&wire.context(Access::Write)?, &environment, configured, args.id, args.reason).await?
+        }
+    };
+    run.print_done(&report, output::freeze::show)
+}
+
 pub(super) async fn approve(run: &Run, args: args::Approve) -> Result<u8, CommandError> {
     let wire = run.wire()?;
     let environment = wire.configured(args.id.as_ref().and_then(named))?;
     let context = wire.context(Access::Write)?;
     // What cannot be proven is judged, and refused, by the ledger's rule.
-    let actor = wire.proven().await?.unwrap_or_else(|| context.actor.clone());
+    let proven = wire.proven(&environment, Purpose::Decide).await?;
+    let way = proven.is_none().then(|| wire.to_be_proven(&environment, Purpose::Decide)).transpose()?;
+    let actor = proven.unwrap_or_else(|| context.actor.clone());
     let context = Context { actor, ..context };
     let args = commands::approve::Args { number: number(args.id), plan: args.plan, reason: args.reason };
-    let report = commands::approve::approve(&context, &environment, args).await?;
+    let result = commands::approve::approve(&context, &environment, args).await;
+    let report = result.map_err(|error| match way.filter(|_| error.kind == ErrorKind::Refused) {
+        Some(way) => error.hint(way),
+        None => error,
+    })?;
     run.print_done(&report, output::approve::show)
 }
 

@@ -2,13 +2,14 @@
 
 use super::Run;
 use super::change::{named, number};
-use crate::cli::wire::{Access, Hosts, Wire};
+use crate::cli::wire::{Access, Hosts, Purpose, Wire};
 use crate::cli::{args, exit, github, hint, output, signals};
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::deploy::Report;
 use crate::commands::error::{CommandError, ErrorKind};
 use crate::commands::{self, Context, Site};
 use crate::config::Via;
+use crate::domain::actor::Actor;
 use crate::domain::id::{EnvironmentName, Stream};
 use crate::domain::target::Target;
 use crate::git::PushToken;
@@ -106,12 +107,16 @@ pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, Comman
     Ok(if report.is_complete() { exit::DONE } else { exit::code(ErrorKind::Failed) })
 }
 
-fn not_proven() -> CommandError {
-    CommandError::new(
-        ErrorKind::Refused,
-        "four eyes are asked for here (approval.four_eyes), and who starts this deploy is not proven",
-    )
-    .hint("with AWS credentials: aws sso login, or aws-actions/configure-aws-credentials in GitHub Actions")
+/// Who starts this deploy, where a second pair of eyes is asked for.
+async fn first_eyes(wire: &Wire, name: &EnvironmentName) -> Result<Actor, CommandError> {
+    match wire.proven(name, Purpose::Start).await? {
+        Some(actor) => Ok(actor),
+        None => Err(CommandError::new(
+            ErrorKind::Refused,
+            "four eyes are asked for here (approval.four_eyes), and who starts this deploy is not proven",
+        )
+        .hint(wire.to_be_proven(name, Purpose::Start)?)),
+    }
 }
 
 pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandError> {
@@ -125,7 +130,7 @@ pub(super) async fn deploy(run: &Run, args: args::Deploy) -> Result<u8, CommandE
     // Where a second pair of eyes is asked for, whose the first is must be known.
     let four_eyes = site.settings.approval.as_ref().is_some_and(|rule| rule.four_eyes);
     let context = match four_eyes && !args.dry_run {
-        true => Context { actor: wire.proven().await?.ok_or_else(not_proven)?, ..context },
+        true => Context { actor: first_eyes(&wire, &site.name).await?, ..context },
         false => context,
     };
     let args = commands::deploy::Args {
@@ -344,8 +349,10 @@ pub(super) async fn resume(run: &Run, args: args::Resume) -> Result<u8, CommandE
 }
 
 pub(super) async fn reject(run: &Run, args: args::Reject) -> Result<u8, CommandError> {
-    let (wire, context, site) = site(run, args.id.as_ref().and_then(named), Hosts::Known).await?;
-    let actor = wire.proven().await?.unwrap_or_else(|| context.actor.clone());
+    // No host is asked for anything.
+    let (wire, context, site) = site(run, args.id.as_ref().and_then(named), Hosts::Unread).await?;
+    let proven = wire.proven(&site.name, Purpose::Decide).await?;
+    let actor = proven.unwrap_or_else(|| context.actor.clone());
     let context = Context { actor, ..context };
     let args = commands::approve::Args { number: number(args.id), plan: None, reason: Some(args.reason) };
     run.print_done(&commands::approve::reject(&context, &site, args).await?, output::approve::show)

@@ -6,6 +6,7 @@ pub mod catch_up;
 pub mod deploy;
 pub mod diff;
 pub mod doctor;
+pub mod freeze;
 pub mod history;
 pub mod hold;
 pub mod infra;

@@ -7,13 +7,30 @@ use serde_json::Value;
 use super::super::progress::words;
 use super::{Style, Tone, duration, printable};
 use crate::commands::show::{Attached, Report};
-use crate::domain::deployment::Offline;
+use crate::domain::deployment::{Approval, Offline};
 
 /// Lines of a log that are shown; JSON has all of it.
 const TAIL: usize = 30;
 
 fn offline(offline: &Offline) -> String {
     format!("done without the ledger by {} on {}, {}", offline.actor.name, offline.machine, offline.at)
+}
+
+/// How many are asked, of whom, and who approved.
+fn approvals(approval: &Approval) -> String {
+    let rule = &approval.rule;
+    let mut text = format!("{} of {}", approval.given.len(), rule.needed);
+    if !rule.approvers.is_empty() {
+        let _ = write!(text, ", of {}", rule.approvers.join(", "));
+    }
+    if rule.four_eyes {
+        text.push_str(", not of whoever started it");
+    }
+    for given in &approval.given {
+        let reason = given.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
+        let _ = write!(text, "; {} at {}{reason}", given.actor.identity(), given.at);
+    }
+    text
 }
 
 /// Head, plan, entries, and why it failed.
@@ -34,7 +51,8 @@ pub fn show(report: &Report, style: &Style) -> String {
         ("Outcome", format!("{ended}{took}{message}")),
         ("Verdict", row.verdict.map(|verdict| verdict.to_string()).unwrap_or_default()),
         ("Began", format!("{} ({})", row.started_at, style.ago(row.started_at))),
-        ("By", row.actor.name.clone()),
+        // Where approvals count identities, two people may have one name.
+        ("By", report.approval.as_ref().map_or_else(|| row.actor.name.clone(), |_| row.actor.identity())),
         ("Run", row.actor.run_url.clone().unwrap_or_default()),
         ("Reason", row.reason.clone().unwrap_or_default()),
         ("From", row.from_version.as_ref().map(|version| version.tag()).unwrap_or_default()),
@@ -45,6 +63,7 @@ pub fn show(report: &Report, style: &Style) -> String {
         ("Hosts", row.hosts.iter().map(|host| host.as_str()).collect::<Vec<_>>().join(", ")),
         ("Secrets", crate::secrets::listed(&report.secrets)),
         ("Overrides", report.overrides.join(", ")),
+        ("Approvals", report.approval.as_ref().map(approvals).unwrap_or_default()),
     ];
     for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
         let _ = writeln!(text, "{name:<11}{}", printable(&value));
@@ -108,5 +127,28 @@ fn fact(name: &str, value: &Value) -> String {
 fn indent(text: &mut String, block: &str) {
     for line in printable(block).lines() {
         let _ = writeln!(text, "  {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::actor::{Actor, ActorSource};
+    use crate::domain::deployment::{ApprovalRule, Given};
+
+    #[test]
+    fn who_is_asked_and_who_approved_is_told_by_identity() {
+        let approvers = vec!["oidc:ada/1".to_owned(), "oidc:bob/2".to_owned()];
+        let mut approval =
+            Approval { rule: ApprovalRule { needed: 1, four_eyes: true, approvers }, given: Vec::new() };
+        let asked = "of 1, of oidc:ada/1, oidc:bob/2, not of whoever started it";
+        assert_eq!(approvals(&approval), format!("0 {asked}"));
+        let actor = Actor { name: "robert/2".to_owned(), source: ActorSource::Oidc, run_url: None };
+        let at = crate::domain::time::Timestamp::from_millis(1_800_000_000_000).unwrap();
+        approval.given.push(Given { actor, at, reason: Some("looked".to_owned()) });
+        assert_eq!(
+            approvals(&approval),
+            format!("1 {asked}; oidc:robert/2 at 2027-01-15T08:00:00.000Z, looked")
+        );
     }
 }

@@ -17,7 +17,8 @@ pub fn show(report: &Report, style: &Style) -> String {
         lines.push(format!("Secrets: {}", printable(&listed(&report.secrets))));
     }
     if let Some(freeze) = &report.freeze {
-        lines.push(format!("Deploys are frozen until {}: {}", freeze.until, printable(&freeze.reason)));
+        let words = printable(&freeze.to_string());
+        lines.push(format!("Deploys{}", words.strip_prefix("deploys").unwrap_or(&words)));
     }
     if let Some(hold) = &report.hold {
         lines.push(format!(

@@ -3,7 +3,7 @@
 use super::super::output::Tone;
 use super::paint;
 use crate::domain::deployment::{Kind, Outcome};
-use crate::domain::event::{Direction, Event, StepRef};
+use crate::domain::event::{Direction, Event, StepRef, Times};
 
 /// What an entry says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,11 @@ pub fn of(event: &Event, verbose: bool) -> Option<Said> {
         }
         Event::HoldSet { reason } => said(Tone::Warn, format!("on hold: {reason}")),
         Event::HoldLifted { .. } => said(Tone::Good, "the hold is lifted".to_owned()),
+        Event::FreezeAdded(times) => {
+            let Times { from, until, zone, reason } = times;
+            said(Tone::Warn, format!("frozen from {from} until {until} {zone}: {reason}"))
+        }
+        Event::FreezeRemoved { freeze, .. } => said(Tone::Good, format!("freeze {freeze} is removed")),
         Event::InfraStarted(started) => {
             let (made, changed, gone) = (started.created, started.updated, started.deleted);
             let words = format!("infrastructure: {made} to create, {changed} to change, {gone} to delete …");

@@ -1,22 +1,22 @@
 //! Who may let a deployment go on, and what a deployment that waits does not do.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::*;
-use crate::clock::Clock;
 use crate::commands::deploy::{Args as DeployArgs, run as deploy_with};
-use crate::commands::testing::{World, commit};
+use crate::commands::testing::{Later, World, commit};
 use crate::commands::{abort, resume, rollback};
 use crate::domain::actor::{Actor, ActorSource};
 use crate::domain::deployment::ApprovalRule;
 use crate::domain::event::Event;
 use crate::domain::freeze::Freeze;
-use crate::domain::id::Token;
-use crate::domain::time::Timestamp;
 
 fn sts(name: &str) -> Actor {
     Actor { name: name.to_owned(), source: ActorSource::Sts, run_url: None }
+}
+
+fn oidc(name: &str) -> Actor {
+    Actor { source: ActorSource::Oidc, ..sts(name) }
 }
 
 fn by(world: &World, actor: Actor) -> Context {
@@ -95,9 +95,32 @@ async fn a_name_is_no_identity_and_two_times_one_are_not_two() {
     assert!(!approve_by(&world, sts("bob")).await.unwrap().approved);
     assert_eq!(approve_by(&world, sts("bob")).await.unwrap_err().kind, ErrorKind::Refused);
     assert_eq!(resume_it(&world).await.unwrap_err().kind, ErrorKind::InProgress);
-    let oidc = Actor { source: ActorSource::Oidc, ..sts("bob") };
-    assert!(approve_by(&world, oidc).await.unwrap().approved);
+    // Who that is at GitHub, nobody knows: it may be Bob.
+    let error = approve_by(&world, oidc("ada/1")).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Refused && error.to_string().contains("of another kind"), "{error}");
+    assert!(approve_by(&world, sts("eve")).await.unwrap().approved);
     resume_it(&world).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_changed_is_the_same_person() {
+    let world = world(1, true, &["oidc:bob/2", "oidc:ada/1"]).await;
+    wait_for_it(&world, oidc("ada/1")).await;
+    for (who, told) in [
+        (oidc("lovelace/1"), "second pair of eyes"),
+        (oidc("bob/3"), "not among those"),
+        (sts("bob"), "not among those"),
+    ] {
+        let error = approve_by(&world, who).await.unwrap_err();
+        assert!(error.kind == ErrorKind::Refused && error.to_string().contains(told), "{error}");
+    }
+    assert!(approve_by(&world, oidc("robert/2")).await.unwrap().approved);
+
+    // By GitHub it started, by AWS it would be approved.
+    let world = self::world(1, true, &[]).await;
+    wait_for_it(&world, oidc("ada/1")).await;
+    let error = approve_by(&world, sts("ada")).await.unwrap_err();
+    assert!(error.to_string().contains("of another kind"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,28 +209,6 @@ async fn invariant_3_no_step_begins_while_a_deployment_waits() {
     attempt.append(Event::StepStarted { step, exposes: false }).await.unwrap_err();
     attempt.append(Event::Committed { deployment: 2 }).await.unwrap_err();
     attempt.end().await;
-}
-
-/// Two hours later by the wall clock.
-struct Later(Arc<dyn Clock>);
-
-#[async_trait::async_trait]
-impl Clock for Later {
-    fn now(&self) -> Timestamp {
-        Timestamp::new(self.0.now().utc() + chrono::Duration::hours(2))
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        self.0.sleep(duration).await;
-    }
-
-    fn token(&self) -> Token {
-        self.0.token()
-    }
 }
 
 /// What came while it waited keeps it from going on, approved or not; what it was started in spite of does not.

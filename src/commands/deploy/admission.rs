@@ -83,9 +83,13 @@ async fn promoted(
 }
 
 /// What the configuration asks for, as things are now.
-pub(super) async fn rules(context: &Context, site: &Site, wanted: &Wanted) -> Result<Rules, CommandError> {
-    let frozen = freeze::in_force(&site.settings.freeze, context.clock.now())
-        .map(|(window, until)| (window.reason.clone(), until));
+pub(super) async fn rules(
+    context: &Context,
+    site: &Site,
+    environment: &EnvironmentRecord,
+    wanted: &Wanted,
+) -> Result<Rules, CommandError> {
+    let frozen = freeze::in_force(&site.settings.freeze, &environment.freezes, context.clock.now());
     let order = match &site.settings.after {
         None => None,
         Some(first) => {
@@ -108,7 +112,7 @@ pub(super) async fn admitted(
 ) -> Result<Admission, CommandError> {
     let environment = attempt.context.environment(&attempt.stream).await?;
     let serving = attempt.context.deployment(&attempt.stream, environment.serving).await?;
-    let rules = rules(attempt.context, &attempt.site, wanted).await?;
+    let rules = rules(attempt.context, &attempt.site, &environment, wanted).await?;
     match admit(supply, args, wanted, (serving.as_ref(), &environment), &rules)? {
         Admission::Refused(refusal) => Err(refused(&refusal, &attempt.site, &environment)),
         admission => Ok(admission),
@@ -178,9 +182,14 @@ pub(super) fn refused(refusal: &Refusal, site: &Site, environment: &EnvironmentR
         Refusal::CannotJudge { .. } => error
             .hint("git fetch --unshallow (GitHub Actions: fetch-depth: 0), then again")
             .hint("--override-hold --reason '…'"),
-        Refusal::Frozen { .. } => error
-            .hint("relman rollback is exempt")
-            .hint("--override-freeze --reason '…': when it cannot wait"),
+        Refusal::Frozen(frozen) => {
+            let error = error.hint("relman rollback is exempt");
+            match frozen.id {
+                Some(id) => error.hint(format!("relman freeze rm {id} --reason '…': when it is over")),
+                None => error,
+            }
+            .hint("--override-freeze --reason '…': when this one cannot wait")
+        }
         Refusal::OutOfOrder { environment, .. } => error
             .hint(format!("relman deploy --env {environment}, then relman deploy --from {environment}"))
             .hint("--override-order --reason '…': when it cannot wait"),

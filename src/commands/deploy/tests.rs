@@ -107,7 +107,10 @@ async fn a_freeze_keeps_deploys_away_and_no_rollback() {
     for dry_run in [true, false] {
         let error = two.produce(Args { dry_run, ..named("1.1.0") }).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused, "{error}");
-        assert_eq!(error.to_string(), "deploys are frozen until 2099-12-31T23:00:00.000Z: the year end");
+        assert_eq!(
+            error.to_string(),
+            "deploys are frozen until 2099-12-31T23:00:00.000Z (relman.toml): the year end"
+        );
     }
     let forced =
         Args { override_freeze: true, reason: Some("a hole is closed".to_owned()), ..named("1.1.0") };

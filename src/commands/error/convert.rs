@@ -65,6 +65,11 @@ impl From<Illegal> for CommandError {
     fn from(illegal: Illegal) -> Self {
         let message = illegal.to_string();
         match illegal {
+            Illegal::NoFreeze(_) => CommandError::new(ErrorKind::NotFound, message)
+                .hint("relman freeze list: those that there are; those of relman.toml are removed there"),
+            Illegal::TooManyFreezes => CommandError::new(ErrorKind::Refused, message)
+                .hint("relman freeze list, then relman freeze rm ID --reason '…': one that is not needed")
+                .hint("environments.NAME.freeze in relman.toml has room for those of each year"),
             Illegal::NoHold => CommandError::new(ErrorKind::Failed, "the environment is not on hold"),
             Illegal::Active(number) => CommandError::new(ErrorKind::InProgress, message)
                 .hint(format!("relman resume '#{number}', or relman abort")),
@@ -78,7 +83,6 @@ impl From<Illegal> for CommandError {
             }
             Illegal::NoApproval { why: NoApproval::NotProven, .. } => {
                 CommandError::new(ErrorKind::Refused, message)
-                    .hint("with AWS credentials of your own: aws sso login, or AWS_PROFILE")
             }
             Illegal::NoApproval { deployment, .. } => CommandError::new(ErrorKind::Refused, message)
                 .hint(format!("relman show '#{deployment}': who is asked, and who started it")),

@@ -112,6 +112,7 @@ impl From<GroupError> for CommandError {
         match error {
             GroupError::Missing { group, .. } => CommandError::new(ErrorKind::Failed, message)
                 .hint(describe(&group))
+                .hint("set AWS_REGION to the region of the group, if that is another")
                 .hint("relman infra plan: whether the group was removed beside the configuration"),
             GroupError::Elsewhere { group, made_in, .. } => CommandError::new(ErrorKind::Usage, message)
                 .hint(format!("set AWS_REGION={made_in}, or region of the profile"))

@@ -20,7 +20,7 @@ use crate::infra::Infrastructure as _;
 use crate::infra::contract::Bench as _;
 use crate::infra::fake::FakeInfra;
 use crate::infra::fake::groups::FakeGroups;
-use crate::infra::inventory::HOSTS;
+use crate::infra::inventory::{CONFIG, HOSTS};
 use crate::ledger::Ledger as _;
 
 const NOW: Locking = Locking::Wait(Duration::ZERO);
@@ -327,4 +327,19 @@ async fn a_host_that_was_scaled_in_leaves_nothing_behind() {
     let verified = crate::ledger::verify::verify(&*world.ledger).await.unwrap();
     assert!(verified.holds(), "{verified:?}");
     drop(infra);
+}
+
+/// The state of another environment: a plan would make it into this one's.
+#[tokio::test(start_paused = true)]
+async fn what_is_anothers_is_not_even_planned() {
+    let land = land(Provision::Skip).await;
+    land.infra.world().outputs.insert(CONFIG.into(), json!({"environment": "staging"}));
+    land.infra.somebody_applies().await;
+    land.infra.want(&["vm", "disk"]);
+    let error =
+        infra::apply(&land.world.context, &land.world.site, infra::Args::default()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Usage);
+    assert!(error.message.contains("of environment staging, and not of production"), "{error}");
+    assert_eq!(land.counts(), (0, 0));
+    assert!(land.infra_kinds().await.is_empty());
 }

@@ -34,11 +34,22 @@ pub(super) fn check(at: &str, name: &EnvironmentName, config: &Config, found: &m
             || format!("names {people}, and {} are needed", rule.needed),
         );
         for (n, person) in rule.approvers.iter().enumerate() {
-            // Nobody else vouches for anybody yet: whoever else is named here could never approve.
-            let arn = person.strip_prefix("sts:").unwrap_or_default();
-            let good = arn.starts_with("arn:") && arn.len() <= 200 && is_clean(arn);
-            ensure(found, &format!("{at}.approval.approvers[{n}]"), good, || "is not sts:ARN".to_owned());
+            ensure(found, &format!("{at}.approval.approvers[{n}]"), is_person(person), || {
+                "is neither sts:ARN nor oidc:LOGIN/ID (gh api users/LOGIN --jq .id tells the ID)".to_owned()
+            });
         }
+        // One person may have both, and would count twice.
+        let by_github = rule.approvers.iter().filter(|person| person.starts_with("oidc:")).count();
+        ensure(found, &format!("{at}.approval.approvers"), by_github == 0 || by_github == people, || {
+            "names some by AWS and some by GitHub, and nobody can tell whether two of them are one person"
+                .to_owned()
+        });
+        ensure(
+            found,
+            &format!("{at}.approval.approvers"),
+            by_github == 0 || config.github().is_some(),
+            || "names people by GitHub, and there is no [identity.github] with its repository".to_owned(),
+        );
     }
     for (n, window) in environment.freeze.iter().enumerate() {
         let at = format!("{at}.freeze[{n}]");
@@ -51,6 +62,53 @@ pub(super) fn check(at: &str, name: &EnvironmentName, config: &Config, found: &m
             "is empty, too long, or not one plain line".to_owned()
         });
     }
+}
+
+/// `sts:ARN` or `oidc:LOGIN/ID`.
+fn is_person(text: &str) -> bool {
+    if let Some(arn) = text.strip_prefix("sts:") {
+        return arn.starts_with("arn:") && arn.len() <= 200 && is_clean(arn);
+    }
+    let Some((login, id)) = text.strip_prefix("oidc:").and_then(|name| name.split_once('/')) else {
+        return false;
+    };
+    let is_login = |c: char| c.is_ascii_alphanumeric() || "-_[]".contains(c);
+    (1..=100).contains(&login.len())
+        && login.chars().all(is_login)
+        && (1..=20).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whose jobs GitHub names people in.
+pub(super) fn github(config: &Config, found: &mut Problems) {
+    let Some(github) = config.github() else { return };
+    let at = |key: &str| format!("identity.github.{key}");
+    let part = |text: &str| {
+        (1..=100).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    let good = github.repository.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name));
+    ensure(found, &at("repository"), good, || "is not OWNER/NAME".to_owned());
+    let good = github
+        .repository_id
+        .as_ref()
+        .is_none_or(|id| (1..=20).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit()));
+    ensure(found, &at("repository_id"), good, || "is not a number".to_owned());
+    let good = (1..=200).contains(&github.branch.len())
+        && is_clean(&github.branch)
+        && !github.branch.contains(char::is_whitespace)
+        && !github.branch.starts_with("refs/");
+    ensure(found, &at("branch"), good, || "is not the name of a branch, such as main".to_owned());
+    let issuer = &github.issuer;
+    let is_near = issuer.starts_with("http://127.0.0.1:");
+    let good = (issuer.starts_with("https://") || is_near)
+        && issuer.len() <= 200
+        && is_clean(issuer)
+        && !issuer.ends_with('/')
+        && !issuer.contains(['?', '#', '@', ' ']);
+    ensure(found, &at("issuer"), good, || {
+        "is not https://HOST[/PATH], without a slash at its end".to_owned()
+    });
 }
 
 #[cfg(test)]
@@ -85,7 +143,10 @@ mod tests {
                 "approval = { needed = 2, approvers = [\"sts:arn:aws:iam::1:user/bob\"] }",
                 "production.approval.approvers",
             ),
-            ("approval = { needed = 1, approvers = [\"oidc:bob\"] }", "production.approval.approvers[0]"),
+            (
+                "approval = { needed = 1, approvers = [\"oidc:bob/7\"] }",
+                "production.approval.approvers names people by GitHub",
+            ),
             ("approval = { needed = 1, approvers = [\"bob\"] }", "production.approval.approvers[0]"),
             (
                 "freeze = [{ from = \"Fri 16:00\", until = \"Fri 16:00\", reason = \"x\" }]",

@@ -7,7 +7,7 @@ use crate::domain::deployment::{Outcome, Withdrawn};
 use crate::domain::entry::{ChainHash, EntryError, Head, MAX_BODY};
 use crate::domain::event::Event;
 use crate::domain::id::Digest;
-use crate::domain::project::Illegal;
+use crate::domain::project::{FREEZES, Illegal};
 use crate::domain::record::{Key, Record};
 use crate::ledger::{Ledger, LedgerError};
 
@@ -160,6 +160,27 @@ pub(crate) async fn a_refused_entry_writes_nothing(ledger: Subject) {
     // Nor is its id used up.
     append(&ledger, &production(), hold("a")).await.unwrap();
     assert_eq!(ledger.append(&production(), None, refused).await.unwrap().entry.seq, 2);
+}
+
+pub(crate) async fn freezes_are_known_by_their_entries_and_are_not_too_many(ledger: Subject) {
+    let gone = |freeze| Event::FreezeRemoved { freeze, reason: "over".into() };
+    let error = append(&ledger, &production(), gone(1)).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Illegal(Illegal::NoFreeze(1))), "{error:?}");
+    append(&ledger, &production(), hold("a")).await.unwrap();
+    for n in 0..FREEZES {
+        assert_eq!(append(&ledger, &production(), frozen()).await.unwrap().entry.seq, n as u64 + 2);
+    }
+    let error = append(&ledger, &production(), frozen()).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Illegal(Illegal::TooManyFreezes)), "{error:?}");
+    append(&ledger, &production(), gone(3)).await.unwrap();
+    append(&ledger, &production(), gone(3)).await.unwrap_err();
+    let Some(Record::Environment(found)) = ledger.get(&Key::of_environment(&production())).await.unwrap()
+    else {
+        panic!("it has entries")
+    };
+    let ids: Vec<u64> = found.freezes.iter().map(|one| one.id).collect();
+    assert_eq!((ids.len(), ids[0], ids[1]), (FREEZES - 1, 2, 4));
+    assert!(found.hold.is_some(), "what else is on record stays");
 }
 
 pub(crate) async fn an_entry_of_the_wrong_stream_is_refused(ledger: Subject) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::actor::{Actor, ActorSource};
 use crate::domain::deployment::{Holder, Kind, Outcome};
 use crate::domain::entry::{Draft, Sealed};
-use crate::domain::event::{Direction, Event, Started, StepRef};
+use crate::domain::event::{Direction, Event, Started, StepRef, Times};
 use crate::domain::id::{CommitSha, Digest, ServiceName, Stream, Token};
 use crate::domain::release::{Release, ReleaseRef};
 use crate::domain::time::Timestamp;
@@ -132,6 +132,11 @@ pub(crate) fn bound(text: &str) -> Event {
 
 pub(crate) fn hold(reason: &str) -> Event {
     Event::HoldSet { reason: reason.into() }
+}
+
+pub(crate) fn frozen() -> Event {
+    let (from, until) = ("Fri 16:00".into(), "Mon 08:00".into());
+    Event::FreezeAdded(Times { from, until, zone: "Europe/Berlin".into(), reason: "weekend".into() })
 }
 
 pub(crate) fn started(number: u64) -> Event {

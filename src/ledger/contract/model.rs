@@ -29,6 +29,8 @@ enum Op {
     Tag(u8),
     Hold(Who),
     Lift,
+    Freeze,
+    Thaw(u64),
     Mark(u8),
     Start(Who, i8),
     Advance(Who, u8),
@@ -54,6 +56,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..3_u8).prop_map(Op::Tag),
         1 => who().prop_map(Op::Hold),
         1 => Just(Op::Lift),
+        1 => Just(Op::Freeze),
+        1 => (0u64..6).prop_map(Op::Thaw),
         1 => (0..3_u8).prop_map(Op::Mark),
         4 => (who(), prop_oneof![4 => Just(1_i8), 1 => 0..3_i8]).prop_map(|(who, step)| Op::Start(who, step)),
         12 => (who(), 0..10_u8).prop_map(|(who, event)| Op::Advance(who, event)),
@@ -160,6 +164,10 @@ impl Model {
             }),
             Op::Hold(who) => environment(who, hold("stop")),
             Op::Lift => environment(Who::Nobody, Event::HoldLifted { reason: "go".into() }),
+            Op::Freeze => environment(Who::Nobody, frozen()),
+            Op::Thaw(freeze) => {
+                environment(Who::Nobody, Event::FreezeRemoved { freeze, reason: "go".into() })
+            }
             Op::Mark(v) => environment(
                 Who::Nobody,
                 Event::VerdictMarked {

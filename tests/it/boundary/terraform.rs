@@ -81,7 +81,7 @@ fn of_a_group() -> Vec<Case> {
             &[
                 "the Auto Scaling group web-production in us-east-1 cannot be asked",
                 "autoscaling:DescribeAutoScalingGroups is not allowed",
-                "infra/bootstrap has the policy",
+                "infra/bootstrap has the policies",
             ],
             Reply::Xml(403, denied.to_owned()),
         ),

@@ -22,6 +22,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("src/artifact/file", &["domain", "artifact", "artifact::file"]),
     ("src/artifact/s3", &["domain", "artifact", "artifact::s3", LEAF[4]]),
     ("src/artifact/memory", &["domain", "artifact", "artifact::memory"]),
+    ("src/oidc", &["domain", "host::wire", "oidc", "tls"]),
     ("src/registry/", &["domain", "registry"]),
     (
         "src/registry/oci",
@@ -102,6 +103,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "host::ssh",
             "host::ssm",
             "secrets::aws",
+            "oidc",
             "config",
             LEAF[0],
             LEAF[1],

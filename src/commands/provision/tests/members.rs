@@ -8,7 +8,7 @@ use crate::commands::attempt::Ask;
 use crate::commands::doctor;
 use crate::domain::id::HostName;
 use crate::host::{Replies, Task};
-use crate::infra::inventory::CONFIG;
+
 use crate::infra::members::{Member, Standing};
 
 const A: &str = "i-00000000000000aaa";
@@ -393,19 +393,4 @@ async fn a_fleet_without_a_group_asks_nobody() {
     let site = land.site(Hosts::Fresh).await.unwrap();
     assert_eq!(site.fleet.hosts().len(), 1);
     assert_eq!(land.groups.world().asked, 0);
-}
-
-/// The state of another environment: a plan would make it into this one's.
-#[tokio::test(start_paused = true)]
-async fn what_is_anothers_is_not_even_planned() {
-    let land = land(Provision::Skip).await;
-    land.infra.world().outputs.insert(CONFIG.into(), json!({"environment": "staging"}));
-    land.infra.somebody_applies().await;
-    land.infra.want(&["vm", "disk"]);
-    let error =
-        infra::apply(&land.world.context, &land.world.site, infra::Args::default()).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Usage);
-    assert!(error.message.contains("of environment staging, and not of production"), "{error}");
-    assert_eq!(land.counts(), (0, 0));
-    assert!(land.infra_kinds().await.is_empty());
 }
