@@ -372,3 +372,25 @@ fn hints_name_the_environment_that_is_not_the_default() {
     let output = place.run(&["abort", "--env", "staging", "--reason", "x", "-o", "json"]);
     assert!(text(&output.stderr).contains("relman rollback --env staging"), "{}", text(&output.stderr));
 }
+
+/// Whoever opens a red job sees its summary first.
+#[test]
+fn the_summary_of_a_job_says_why_it_is_red_and_what_to_run() {
+    let place = Place::new(
+        &(CONFIG.to_owned()
+            + "[environments.staging]\nhosts = [{ name = \"web-2\", address = \"192.0.2.2\" }]\n"),
+    );
+    for (arguments, exit, next) in [
+        (vec!["rollback", "--env", "staging", "--reason", "x"], 7, "relman history --env staging"),
+        (vec!["release"], 2, "in a clone of"),
+    ] {
+        let file = place.path().join(format!("summary-{exit}"));
+        let output = place.command(&arguments).env("GITHUB_STEP_SUMMARY", &file).output().unwrap();
+        assert_eq!(code(&output), Some(exit), "{}", text(&output.stderr));
+        let summary = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(summary.contains(&format!("### relman {}\n", arguments[0])), "{summary}");
+        assert!(summary.contains(&format!("| code | {exit} |\n| error | ")), "{summary}");
+        let line = summary.lines().find(|line| line.starts_with("| next | "));
+        assert!(line.is_some_and(|line| line.contains(next)), "{summary}");
+    }
+}

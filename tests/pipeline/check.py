@@ -225,17 +225,27 @@ def typed_text_stays_text() -> list[str]:
 
 
 STUB = """#!/usr/bin/env bash
-trap 'echo INT >>"$SIGNALS"; exit 130' INT
+trap '{on_int}' INT
+trap 'sleep 1; echo TERM >>"$SIGNALS"; exit 130' TERM
 echo begun >"$SIGNALS"
-for _ in {1..100}; do sleep 0.1; done
+for _ in {{1..100}}; do sleep 0.1; done
 """
 
 
 def a_cancelled_job_is_heard() -> list[str]:
-    """Signals a step as a runner does, its first process alone, and looks whether relman hears it."""
+    """Signals a step as a runner does, its first process alone, and looks whether relman hears it and has its time."""
+    told = 'echo INT >>"$SIGNALS"'
+    calls = [
+        (f"{told}; exit 130", [signal.SIGINT], ["begun", "INT"]),
+        (told, [signal.SIGINT, signal.SIGTERM], ["begun", "INT", "TERM"]),
+    ]
+    return [fault for call in calls for fault in cancelled(*call)]
+
+
+def cancelled(on_int: str, numbers: list[signal.Signals], expected: list[str]) -> list[str]:
     with tempfile.TemporaryDirectory() as work:
         stub, signals, script = (Path(work) / name for name in ("relman", "signals", "step.sh"))
-        stub.write_text(STUB)
+        stub.write_text(STUB.format(on_int=on_int))
         stub.chmod(0o755)
         script.write_text(f"exec .github/step ci-deploy RELMAN={stub}\n")
         environment = {"ENVIRONMENT": "staging", "SSH_KEY": "a key", "RUNNER_TEMP": work, "SIGNALS": str(signals)}
@@ -247,18 +257,23 @@ def a_cancelled_job_is_heard() -> list[str]:
             # As a runner starts it: what was put into the background ignores interrupts, and so would all of its own.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        until = time.monotonic() + 20
-        while not signals.exists() and time.monotonic() < until:
-            time.sleep(0.02)
-        step.send_signal(signal.SIGINT)
+
+        def heard() -> list[str]:
+            return signals.read_text().split() if signals.exists() else []
+
+        # Each signal is heard before the next one comes.
+        for number, before in zip(numbers, expected, strict=False):
+            until = time.monotonic() + 20
+            while before not in heard() and time.monotonic() < until:
+                time.sleep(0.02)
+            step.send_signal(number)
         try:
             step.wait(7.5)
         except subprocess.TimeoutExpired:
             step.kill()
             return ["a cancelled step goes on until it is killed"]
-        heard = signals.read_text().split()
         left = (Path(work) / "relman-ssh-key").exists()
-        return [] if heard == ["begun", "INT"] and step.returncode and not left else [f"cancelled: {heard} {left}"]
+        return [] if heard() == expected and step.returncode and not left else [f"cancelled: {heard()} {left}"]
 
 
 def terraform_gets_what_it_needs() -> list[str]:

@@ -5,7 +5,9 @@
 
 SETTINGS: origin (a bare repository), ref, sha, event, inputs, actor, vars, secrets, environments (their vars and
 secrets), root (a directory for the jobs), path (directories of stand-ins, put before PATH), environment (of the machine),
-home (links in it to what the machine keeps), and cancel: {run, says}, which cancels the job when a step with this line has said this text.
+home (links in it to what the machine keeps), rerun: a job to run again, with those that need it, while the others keep
+their success, and cancel: {run, says, stuck}, which cancels the job when a step with this line has said this text; `stuck`:
+its processes hear nothing any more, as on a machine that hangs.
 
 What is neither known to it nor stood in for, an action, an expression, a key of a step, fails the run. The result is JSON
 on standard output; what the steps say goes to root/log. docs/design/workflows-run-in-the-lab.md says what is left out.
@@ -47,7 +49,7 @@ class Job:
         self.run, self.name, self.job, self.state = run, name, job, "success"
         self.steps, self.results, self.exported, self.path = [], {}, {}, []
         where = run.settings["environments"]
-        base = {"github": run.github, "inputs": run.settings.get("inputs", {}), "needs": needs, "vars": run.vars({})}
+        base = {"github": run.github, "inputs": run.inputs, "needs": needs, "vars": run.vars({})}
         environment = job.get("environment")
         self.environment = filled(environment, base) if environment is not None else None
         if self.environment is not None and self.environment not in where:
@@ -237,7 +239,7 @@ class Run:
 
     def __init__(self, name: str, settings: dict):
         self.name, self.settings, self.root = name, settings, Path(settings["root"])
-        self.cancelled, self.killed, self.summaries = False, False, []
+        self.cancelled, self.killed, self.summaries, self.inputs = False, False, [], {}
         self.root.mkdir(parents=True, exist_ok=True)
         self.log = (self.root / "log").open("ab")
         ref = settings["ref"]
@@ -294,6 +296,8 @@ class Run:
         return process.wait()
 
     def stop(self, process: subprocess.Popen) -> None:
+        if self.settings["cancel"].get("stuck"):
+            self.all_of(process, signal.SIGSTOP)
         for number, patience in ((signal.SIGINT, AFTER_INT), (signal.SIGTERM, AFTER_TERM)):
             process.send_signal(number)
             try:
@@ -302,27 +306,69 @@ class Run:
             except subprocess.TimeoutExpired:
                 pass
         self.killed = True
+        self.all_of(process, signal.SIGKILL)
+
+    @staticmethod
+    def all_of(process: subprocess.Popen, number: signal.Signals) -> None:
         for pid in tree(process.pid):
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
             except ProcessLookupError:
                 pass
 
     def jobs(self, workflow: dict) -> dict:
         known(workflow, WORKFLOW_KEYS, self.name)
+        if self.settings["event"] == "workflow_dispatch":
+            self.inputs = dispatched(workflow[True]["workflow_dispatch"]["inputs"], self.settings.get("inputs", {}))
         done = {}
+        again = self.again(workflow["jobs"])
         for name, job in workflow["jobs"].items():
             known(job, JOB_KEYS, f"{self.name}: {name}")
-            wanted = job.get("needs", [])
-            needs = {need: done[need] for need in ([wanted] if isinstance(wanted, str) else wanted)}
+            if name not in again:
+                done[name] = {"result": "success", "outputs": {}, "steps": []}
+                continue
+            needs = {need: done[need] for need in needed(job)}
             results = {need["result"] for need in needs.values()}
             state = "cancelled" if self.cancelled else "success" if results <= {"success"} else "failure"
-            contexts = {"github": self.github, "inputs": self.settings.get("inputs", {}), "needs": needs}
+            contexts = {"github": self.github, "inputs": self.inputs, "needs": needs}
             if holds(job.get("if"), contexts | {"vars": self.vars({})}, state):
                 done[name] = Job(self, name, job, needs).go()
             else:
                 done[name] = {"result": "skipped", "outputs": {}, "steps": []}
         return done
+
+    def again(self, jobs: dict) -> set[str]:
+        """The jobs that are run: all, or the one to be run again with all that need it."""
+        if not (asked := self.settings.get("rerun")):
+            return set(jobs)
+        if asked not in jobs:
+            raise Unknown(f"{self.name}: there is no job {asked} to run again")
+        again = {asked}
+        for name, job in jobs.items():
+            if not again.isdisjoint(needed(job)):
+                again.add(name)
+        if kept := [name for name, job in jobs.items() if name not in again and job.get("outputs")]:
+            raise Unknown(f"{self.name}: outputs of {kept} would be those of the run before")
+        return again
+
+
+def needed(job: dict) -> list[str]:
+    needs = job.get("needs", [])
+    return [needs] if isinstance(needs, str) else needs
+
+
+def dispatched(asked: dict, given: dict) -> dict:
+    """What somebody typed, with the defaults; what GitHub would not take is not taken."""
+    known(given, set(asked), "inputs")
+    inputs = {}
+    for name, about in asked.items():
+        known(about, {"description", "type", "options", "default", "required"}, f"inputs: {name}")
+        inputs[name] = given.get(name, about.get("default", ""))
+        if about.get("required") and not inputs[name]:
+            raise Unknown(f"inputs: {name} is required")
+        if inputs[name] not in about.get("options", [inputs[name]]):
+            raise Unknown(f"inputs: {inputs[name]} is none of {about['options']}")
+    return inputs
 
 
 def tree(pid: int) -> list[int]:

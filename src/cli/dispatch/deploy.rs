@@ -3,7 +3,7 @@
 use super::Run;
 use super::change::{named, number};
 use crate::cli::wire::{Access, Hosts, Purpose, Wire};
-use crate::cli::{args, exit, github, output, signals};
+use crate::cli::{args, exit, github, hint, output, signals};
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::deploy::Report;
 use crate::commands::error::{CommandError, ErrorKind};
@@ -82,7 +82,13 @@ pub(super) async fn release(run: &Run, args: args::Release) -> Result<u8, Comman
         allow_dirty: args.allow_dirty,
         ..of_ci(&wire)
     };
-    let report = commands::release::run(&context, &wire.supply()?, args).await?;
+    let report = match commands::release::run(&context, &wire.supply()?, args).await {
+        Ok(report) => report,
+        Err(error) => {
+            tell_github(&wire, "relman release", &failed(run, &error));
+            return Err(error);
+        }
+    };
     let text = |value: Option<String>| value.unwrap_or_default();
     let outputs = [
         ("version", text(report.version.as_ref().map(ToString::to_string))),
@@ -162,7 +168,11 @@ async fn ended(
 ) -> Result<u8, CommandError> {
     let mut outputs = match &result {
         Ok(report) => outputs(report),
-        Err(error) => vec![("environment", site.name.to_string()), ("error", error.to_string())],
+        Err(error) => {
+            let mut told = failed(run, error);
+            told.insert(0, ("environment", site.name.to_string()));
+            told
+        }
     };
     let wrote = match &result {
         Ok(_) => !dry,
@@ -211,6 +221,20 @@ fn outputs(report: &Report) -> Vec<(&'static str, String)> {
         ("commit", text(report.commit.as_ref().map(ToString::to_string))),
         ("digest", text(report.digest.as_ref().map(ToString::to_string))),
         ("from_version", text(report.from_version.as_ref().map(ToString::to_string))),
+    ]
+}
+
+/// Why it did not work, and what to run next: whoever opens a red job sees this before its log.
+fn failed(run: &Run, error: &CommandError) -> Vec<(&'static str, String)> {
+    let named = |text: &str| match run.meant.get() {
+        Some(name) => hint::for_environment(text, name),
+        None => text.to_owned(),
+    };
+    let hints: Vec<_> = error.hints.iter().map(|hint| named(hint)).collect();
+    vec![
+        ("code", exit::code(error.kind).to_string()),
+        ("error", named(&error.message)),
+        ("next", hints.join("; ")),
     ]
 }
 

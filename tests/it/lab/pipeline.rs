@@ -1,8 +1,10 @@
 //! The workflows of this repository, their own steps in order as GitHub's runner would run them
 //! (`tests/pipeline/runner.py`), from a push to what answers on staging (host1) and production (host2).
 
+mod kinds;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -14,6 +16,9 @@ use super::support::site::{access, head};
 
 const KEY: &str = "RELMAN_SSH_KEY";
 const MARK: &str = "GREETING = \"";
+/// What production asks for, and what it asks for later.
+const RULES: &str = "after = \"staging\"\nbake_seconds = 3\n";
+const APPROVAL: &str = "approval = { needed = 1, four_eyes = true }\n";
 
 /// Repository, remote, and the machine that jobs run on.
 struct Pipeline {
@@ -100,9 +105,7 @@ impl Pipeline {
                  [environments.{name}.terraform]\ndirectory = \"infra/live/{directory}\"\n"
             )
         };
-        let text = head
-            + &environment("staging", "single", "")
-            + &environment("production", "ha", "after = \"staging\"\nbake_seconds = 3\n");
+        let text = head + &environment("staging", "single", "") + &environment("production", "ha", RULES);
         std::fs::write(repository.join("relman.toml"), text).expect("the state can be written");
     }
 
@@ -173,6 +176,8 @@ impl Pipeline {
             settings[key] = value.clone();
         }
         self.write("settings.json", &settings.to_string());
+        // Each run has a log of its own, and what it says is this run's.
+        let _ = std::fs::remove_file(self.jobs.join("log"));
         let began = std::time::Instant::now();
         let output = Command::new(Path::new(&venv).join("bin/python3"))
             .arg(self.tests.join("runner.py"))
@@ -201,22 +206,33 @@ impl Pipeline {
         [answering(&self.lab, 1), answering(&self.lab, 2)]
     }
 
+    /// A run that somebody starts by hand.
+    #[track_caller]
+    fn dispatch(&self, workflow: &str, sha: &str, inputs: &Value) -> Ended {
+        self.run(workflow, sha, &json!({"event": "workflow_dispatch", "inputs": inputs}))
+    }
+
     /// `relman` of a person with rights of their own.
     fn person(&self, arguments: &[&str]) -> String {
+        let output = self.person_as(&self.moto.environment(), arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {stderr}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The same, as somebody whom these variables prove, or do not.
+    fn person_as(&self, identity: &[(&str, String)], arguments: &[&str]) -> Output {
         let state = self.root.display();
-        let output = Command::new(relman())
+        Command::new(relman())
             .args(arguments)
             .current_dir(self.root.join("repo"))
             .env_remove("RELMAN_BIN")
             .env_remove("RELMAN_LAB")
             .env("RELMAN_LEDGER__URL", format!("sqlite:{state}/ledger.db"))
             .env("RELMAN_ARTIFACTS__URL", format!("file:{state}/artifacts"))
-            .envs(self.moto.environment())
+            .envs(identity.iter().map(|(name, value)| (name, value)))
             .output()
-            .expect("relman runs");
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {stderr}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+            .expect("relman runs")
     }
 
     fn newest(&self) -> Value {
@@ -298,6 +314,7 @@ fn a_push_ends_in_served_traffic_and_what_fails_leaves_what_serves() {
     ]);
     shell(&at.root.join("repo"), "git revert --no-edit HEAD");
     assert_eq!(at.answers(), served);
+    kinds::build_cancelled(&at);
 
     // Cancelled while production is worked on; it hears the first signal, and `resume` goes on.
     let second = at.change("feat: cancelled half-way");
@@ -308,4 +325,16 @@ fn a_push_ends_in_served_traffic_and_what_fails_leaves_what_serves() {
     ended.says("production#2 was interrupted");
     assert_eq!(at.newest()["id"], "production#2");
     assert_eq!(at.answers()[1], served[1], "nothing was switched yet");
+    kinds::resumed(&at, &second);
+
+    kinds::superseded(&at, &first);
+    kinds::rolled_back(&at, &second, served[1].as_deref().expect("it was seen above"));
+    at.edit("relman.toml", RULES, &format!("{RULES}{APPROVAL}"));
+    let third = at.change("feat: nobody has looked at it");
+    kinds::not_pushed(&at, &third);
+    kinds::held(&at, &third);
+    kinds::approved(&at, &third);
+    at.edit("relman.toml", APPROVAL, "");
+    let fourth = at.change("feat: killed on its way");
+    kinds::killed(&at, &fourth);
 }
