@@ -168,6 +168,9 @@ pub struct GitHubSettings {
     /// The branch whose workflows let somebody approve.
     #[serde(default = "main_branch")]
     pub branch: String,
+    /// The workflow by which people approve.
+    #[serde(default = "approve_workflow")]
+    pub workflow: String,
     /// Who signs the tokens.
     #[serde(default = "github_issuer")]
     pub issuer: String,
@@ -175,6 +178,10 @@ pub struct GitHubSettings {
 
 fn main_branch() -> String {
     "main".into()
+}
+
+fn approve_workflow() -> String {
+    ".github/workflows/approve.yml".into()
 }
 
 fn github_issuer() -> String {

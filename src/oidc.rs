@@ -34,6 +34,8 @@ pub struct Trusted {
     pub repository_id: Option<String>,
     /// The branch whose workflows count.
     pub branch: String,
+    /// The workflow by which people decide: `.github/workflows/approve.yml`.
+    pub workflow: String,
 }
 
 /// Where a job asks for a token of its own.

@@ -123,6 +123,12 @@ pub const KEYS: &[Key] = &[
         "The branch whose workflows let somebody approve, or start what asks for four eyes.",
     ),
     key(
+        "identity.github.workflow",
+        Text,
+        ".github/workflows/approve.yml",
+        "The workflow by which people approve; the jobs of no other count.",
+    ),
+    key(
         "identity.github.issuer",
         Text,
         "https://token.actions.githubusercontent.com",

@@ -102,6 +102,7 @@ fn trusted(issuer: &str) -> Trusted {
         repository: "acme/web".to_owned(),
         repository_id: Some("42".to_owned()),
         branch: "main".to_owned(),
+        workflow: ".github/workflows/approve.yml".to_owned(),
     }
 }
 
@@ -114,6 +115,7 @@ fn claims(issuer: &str) -> Value {
         "iss": issuer, "aud": AUDIENCE, "exp": NOW + 300, "nbf": NOW - 60, "repository": "acme/web",
         "repository_id": "42", "ref": "refs/heads/main", "event_name": "workflow_dispatch", "run_attempt": "1",
         "actor": "ada", "actor_id": "583231", "sub": "repo:acme/web:environment:production",
+        "workflow_ref": "acme/web/.github/workflows/approve.yml@refs/heads/main",
     })
 }
 
@@ -155,6 +157,8 @@ async fn a_good_token_names_its_person_for_either_purpose() {
         assert_eq!(with(purpose, |_, claims| claims["repository"] = json!("Acme/Web")).await.unwrap(), ada);
     }
     // A push starts something, and decides nothing.
+    let other = json!("acme/web/.github/workflows/deploy.yml@refs/heads/main");
+    assert_eq!(with(Purpose::Start, |_, claims| claims["workflow_ref"] = other.clone()).await.unwrap(), ada);
     assert_eq!(with(Purpose::Start, |_, claims| claims["event_name"] = json!("push")).await.unwrap(), ada);
 }
 
@@ -197,7 +201,7 @@ async fn a_new_key_is_asked_for_once() {
 #[tokio::test]
 async fn invariant_a_token_that_is_not_wholly_right_proves_nothing() {
     type Change = fn(&mut Value, &mut Value);
-    let cases: [(&str, Change, &str); 26] = [
+    let cases: [(&str, Change, &str); 29] = [
         ("no algorithm", |header, _| header["alg"] = json!("none"), "not signed with RS256"),
         ("that of a shared key", |header, _| header["alg"] = json!("HS256"), "not signed with RS256"),
         ("another of the same key", |header, _| header["alg"] = json!("RS512"), "not signed with RS256"),
@@ -235,6 +239,21 @@ async fn invariant_a_token_that_is_not_wholly_right_proves_nothing() {
         ("by a push", |_, claims| claims["event_name"] = json!("push"), "not started by hand"),
         ("by a comment", |_, claims| claims["event_name"] = json!("issue_comment"), "not started by hand"),
         ("elsewhere", |_, claims| claims["ref"] = json!("refs/tags/main"), "not the one of the branch main"),
+        (
+            "another workflow",
+            |_, claims| claims["workflow_ref"] = json!("acme/web/.github/workflows/ci.yml@refs/heads/main"),
+            "not of .github/workflows/approve.yml",
+        ),
+        (
+            "that of a branch",
+            |_, claims| claims["workflow_ref"] = json!("acme/web/.github/workflows/approve.yml@refs/heads/x"),
+            "not of .github/workflows/approve.yml",
+        ),
+        (
+            "no workflow",
+            |_, claims| claims["workflow_ref"] = json!(""),
+            "not of .github/workflows/approve.yml",
+        ),
         ("again", |_, claims| claims["run_attempt"] = json!("2"), "start it anew"),
     ];
     for (what, change, told) in cases {

@@ -54,6 +54,8 @@ pub(super) struct Claims {
     run_attempt: String,
     actor: String,
     actor_id: String,
+    /// `OWNER/NAME/.github/workflows/FILE@REF`.
+    workflow_ref: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -161,6 +163,12 @@ pub(super) fn person(claims: &Claims, trusted: &Trusted, purpose: Purpose) -> Re
     }
     if claims.git_ref != format!("refs/heads/{}", trusted.branch) {
         return refused(format!("its workflow is not the one of the branch {}", trusted.branch));
+    }
+    // Another workflow may run what others wrote, in the name of whoever started it.
+    let (path, at) = claims.workflow_ref.split_once('@').unwrap_or_default();
+    let is_ours = path.splitn(3, '/').nth(2) == Some(trusted.workflow.as_str()) && at == claims.git_ref;
+    if purpose == Purpose::Decide && !is_ours {
+        return refused(format!("the job is not of {}", trusted.workflow));
     }
     // GitHub names whoever started the first attempt, whoever started this one.
     if claims.run_attempt != "1" {

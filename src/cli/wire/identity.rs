@@ -75,6 +75,7 @@ impl Wire {
             repository: github.repository.clone(),
             repository_id: github.repository_id.clone(),
             branch: github.branch.clone(),
+            workflow: github.workflow.clone(),
         };
         match oidc::person(&trusted, &job, purpose, self.clock.now()).await {
             Ok(person) => {
@@ -115,7 +116,7 @@ fn told(error: OidcError, purpose: Purpose) -> CommandError {
                 "gh workflow run approve.yml, on the branch that identity.github in relman.toml names: by hand, and once"
             }
             Purpose::Start => {
-                "git commit --allow-empty and git push, by a person, to the branch that identity.github in relman.toml names"
+                "gh workflow run deploy.yml, or a push, by a person, on the branch that identity.github in relman.toml names"
             }
         }),
     }

@@ -100,6 +100,9 @@ pub(super) fn github(config: &Config, found: &mut Problems) {
         && !github.branch.contains(char::is_whitespace)
         && !github.branch.starts_with("refs/");
     ensure(found, &at("branch"), good, || "is not the name of a branch, such as main".to_owned());
+    let file = github.workflow.strip_prefix(".github/workflows/").unwrap_or_default();
+    let good = part(file) && (file.ends_with(".yml") || file.ends_with(".yaml"));
+    ensure(found, &at("workflow"), good, || "is not .github/workflows/FILE.yml".to_owned());
     let issuer = &github.issuer;
     let is_near = issuer.starts_with("http://127.0.0.1:");
     let good = (issuer.starts_with("https://") || is_near)
